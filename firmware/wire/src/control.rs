@@ -1,0 +1,275 @@
+//! Control messages between neighbours, in postcard (spec §20). Decoding is strict: what does not encode back to the
+//! same bytes is refused.
+
+use crate::envelope::HOP_BYTE;
+use crate::limits::CONTROL_MAX;
+use crate::{Identity, Index, MessageId};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// 64 bytes with serde: an ECDSA P-256 signature, r ‖ s.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature(pub [u8; 64]);
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}
+
+impl Serialize for Signature {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let (a, b) = self.0.split_at(32);
+        let mut halves = [[0u8; 32]; 2];
+        halves[0].copy_from_slice(a);
+        halves[1].copy_from_slice(b);
+        halves.serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let halves = <[[u8; 32]; 2]>::deserialize(d)?;
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&halves[0]);
+        bytes[32..].copy_from_slice(&halves[1]);
+        Ok(Self(bytes))
+    }
+}
+
+/// A member's signed word that it is attached to `gateway` (spec §20.3, §30): the highest sequence wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The member.
+    pub member: Index,
+    /// The gateway it attached to.
+    pub gateway: Index,
+    /// Persistent and strictly growing per member; the route's sequence number.
+    pub sequence: u32,
+    /// ECDSA P-256 by the member's identity key IS; made and verified by the roster crate.
+    pub signature: Signature,
+}
+
+/// "I am here", broadcast when a link comes up or a neighbour is sought; `answer` asks for one back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Full roster index of the speaker.
+    pub index: Index,
+    /// Whether the speaker is a gateway.
+    pub gateway: bool,
+    /// Whoever hears this answers with a hello of its own.
+    pub answer: bool,
+}
+
+/// What a receipt confirms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ReceiptKind {
+    /// The recipient's endpoint opened it and has it durably.
+    Delivered,
+    /// The recipient read it.
+    Read,
+}
+
+/// Token receipt: HMAC(message key, kind)[..8], unforgeable without the message key (protocol: receipts).
+pub type Token = [u8; 8];
+
+/// A receipt on its way back to the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The member that sent the message.
+    pub to: Index,
+    /// Custodians that may still take this receipt.
+    pub hops: u8,
+    /// The message.
+    pub id: MessageId,
+    /// What happened to it.
+    pub kind: ReceiptKind,
+    /// The proof.
+    pub token: Token,
+}
+
+/// Why a message died, in a non-delivery notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NoticeReason {
+    /// Its lifetime ended at a custodian.
+    Expired,
+    /// Its hop limit was used up.
+    HopLimit,
+    /// A custodian's stored copy was damaged.
+    Damaged,
+    /// The destination is not in the roster (any more).
+    UnknownDestination,
+}
+
+/// A gateway's word that a message will not be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The member that sent the message.
+    pub to: Index,
+    /// Custodians that may still take this notice.
+    pub hops: u8,
+    /// The message.
+    pub id: MessageId,
+    /// Why.
+    pub reason: NoticeReason,
+    /// The gateway that says so.
+    pub gateway: Index,
+    /// First 8 bytes of HMAC(LK(gateway, sender), "PICKET-notice" ‖ id ‖ reason); shown as unverified when wrong.
+    pub mac: [u8; 8],
+}
+
+/// Why custody was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RefuseReason {
+    /// No room: try again later.
+    Full,
+    /// This custodian passed the parcel on already; offer it with the next custody round.
+    PassedOn,
+    /// The remaining lifetime is over.
+    Expired,
+    /// The hop limit is used up.
+    HopLimit,
+    /// The destination is not in the receiver's roster.
+    UnknownDestination,
+    /// Too much in too short a time.
+    RateLimited,
+}
+
+/// A control message. The variant is its type byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// 0: presence.
+    Hello(Hello),
+    /// 1: a member attaches to the gateway named in its claim.
+    Attach(Claim),
+    /// 2: the gateway's answer: attached under this sequence.
+    Attached {
+        /// Sequence of the claim.
+        sequence: u32,
+        /// Parcels held for the member at this moment.
+        held: u16,
+    },
+    /// 3: all that was held when the attachment of this sequence was made has been handed over.
+    Drained {
+        /// Sequence of the claim.
+        sequence: u32,
+    },
+    /// 4: an attachment made known to other gateways.
+    Claim(Claim),
+    /// 5: custody taken. Its MAC covers [`crate::frame::ack_suffix`].
+    Ack {
+        /// First two bytes of the identity.
+        prefix: [u8; 2],
+    },
+    /// 6: custody taken and delivered to the recipient. Its MAC covers [`crate::frame::ack_suffix`].
+    AckDelivered {
+        /// First two bytes of the identity.
+        prefix: [u8; 2],
+        /// The delivered token.
+        token: Token,
+    },
+    /// 7: custody refused. Its MAC covers [`crate::frame::ack_suffix`].
+    Refuse {
+        /// First two bytes of the identity.
+        prefix: [u8; 2],
+        /// Why.
+        reason: RefuseReason,
+        /// When to try again, seconds; 0 = never in this form.
+        retry_s: u16,
+    },
+    /// 8: a receipt: a parcel of its own, acknowledged like an envelope.
+    Receipt(Receipt),
+    /// 9: a non-delivery notice: a parcel of its own, acknowledged like an envelope.
+    Notice(Notice),
+    /// 10: which fragments arrived.
+    FragmentReport {
+        /// First two bytes of the envelope's identity.
+        prefix: [u8; 2],
+        /// All fragments below this index have arrived.
+        base: u16,
+        /// Bit i set: fragment `base + i` has arrived (bit 0 is clear, or base would be higher).
+        have: u64,
+    },
+    /// 11: the sender asks for the report or acknowledgement owed for this parcel, and listens.
+    Poll {
+        /// First two bytes of the identity.
+        prefix: [u8; 2],
+    },
+}
+
+/// Why bytes are not a control message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlError {
+    /// Unknown type, cut short, trailing bytes or not minimal.
+    Malformed,
+    /// Does not fit [`CONTROL_MAX`] or the buffer.
+    Long,
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "not a control message of this version",
+            Self::Long => "control message too long",
+        })
+    }
+}
+
+impl core::error::Error for ControlError {}
+
+impl Control {
+    /// Encodes into `out`; returns the bytes used.
+    ///
+    /// # Errors
+    /// [`ControlError::Long`] when `out` is too small ([`CONTROL_MAX`] is always enough).
+    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8], ControlError> {
+        postcard::to_slice(self, out).map(|s| &*s).map_err(|_| ControlError::Long)
+    }
+
+    /// Decodes exactly one message.
+    ///
+    /// # Errors
+    /// [`ControlError::Malformed`] unless `bytes` are the one encoding of a message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
+        let control: Self = postcard::from_bytes(bytes).map_err(|_| ControlError::Malformed)?;
+        let mut again = [0; CONTROL_MAX];
+        match control.encode(&mut again) {
+            Ok(same) if same == bytes => Ok(control),
+            Ok(_) | Err(_) => Err(ControlError::Malformed),
+        }
+    }
+
+    /// Identity of a receipt or notice as a parcel: SHA-256("PICKET-parcel" ‖ encoding with hops 0)[..16]. `None` for
+    /// messages that are not parcels.
+    #[must_use]
+    pub fn parcel_identity(&self) -> Option<Identity> {
+        let still = match *self {
+            Self::Receipt(r) => Self::Receipt(Receipt { hops: 0, ..r }),
+            Self::Notice(n) => Self::Notice(Notice { hops: 0, ..n }),
+            Self::Hello(_)
+            | Self::Attach(_)
+            | Self::Attached { .. }
+            | Self::Drained { .. }
+            | Self::Claim(_)
+            | Self::Ack { .. }
+            | Self::AckDelivered { .. }
+            | Self::Refuse { .. }
+            | Self::FragmentReport { .. }
+            | Self::Poll { .. } => return None,
+        };
+        let mut buf = [0; CONTROL_MAX];
+        let bytes = still.encode(&mut buf).ok()?;
+        let digest = Sha256::new().chain_update(b"PICKET-parcel").chain_update(bytes).finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        Some(Identity(id))
+    }
+}
+
+/// Hop limit and round (upper nibble and two bits) of an envelope's bytes, as acknowledgements cover them.
+#[must_use]
+pub fn offer_of(envelope: &[u8]) -> (u8, u8) {
+    let byte = envelope.get(HOP_BYTE).copied().unwrap_or(0);
+    (byte >> 4, byte >> 2 & 0b11)
+}
