@@ -1,0 +1,179 @@
+//! What goes in and out of a [`crate::Link`].
+
+use alloc::vec::Vec;
+use picket_wire::control::{Control, RefuseReason, Token};
+use picket_wire::frame::Mask;
+use picket_wire::keys::{LinkKey, NetKeys};
+use picket_wire::time::Duration;
+use picket_wire::{Identity, Index, Precedence};
+
+/// Keys of the hop, held by whoever owns the link; the link asks for them and keeps none.
+pub trait Keyring {
+    /// Our own index.
+    fn me(&self) -> Index;
+    /// Keys of the network-key generation in force.
+    fn net(&self) -> &NetKeys;
+    /// The header mask of that generation.
+    fn mask(&self) -> &Mask;
+    /// Roster stations whose index ends in `low` and differs from ours, in ascending order: candidates for an
+    /// authentic sender.
+    fn stations(&self, low: u8) -> Vec<Index>;
+    /// Pairwise key with `peer`; `None` when the roster does not list it (or has revoked it).
+    fn link_key(&self, peer: Index) -> Option<LinkKey>;
+}
+
+/// How bytes become frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// COBS with a zero delimiter: streams and serial ports.
+    Cobs,
+    /// One packet is one frame: datagrams and packet radios.
+    Packet,
+}
+
+/// Whether both sides may transmit at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplex {
+    /// One at a time: turns are handed over.
+    Half,
+    /// Both at once.
+    Full,
+}
+
+/// Fixed properties of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Framing.
+    pub framing: Framing,
+    /// Longest frame in bytes the medium takes (packet radios, datagrams); `None` on byte pipes, where a frame is at
+    /// most max(255 B, 1 s of air).
+    pub mtu: Option<u16>,
+    /// Air rate in bit/s for pacing; `None` for a medium that paces itself (sockets).
+    pub air_bps: Option<u32>,
+    /// Duplex.
+    pub duplex: Duplex,
+    /// Time from the end of our transmission until the other side can be heard, and the reverse.
+    pub turn_round: Duration,
+}
+
+/// Handle of a parcel offered over a link, chosen by the owner (a store sequence number).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OfferId(pub u64);
+
+/// What kind of frame carries a parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParcelKind {
+    /// `bytes` are an envelope.
+    Envelope,
+    /// `bytes` are an encoded [`Control::Receipt`] or [`Control::Notice`].
+    Control,
+}
+
+/// A parcel offered to a neighbour for custody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Handle, given back in events.
+    pub id: OfferId,
+    /// The neighbour.
+    pub to: Index,
+    /// What `bytes` are.
+    pub kind: ParcelKind,
+    /// Urgency: decides between offers, frame by frame.
+    pub precedence: Precedence,
+    /// Identity of the parcel.
+    pub identity: Identity,
+    /// The bytes as they go over this hop (hop limit, round and lifetime already set).
+    pub bytes: Vec<u8>,
+}
+
+/// A parcel that arrived authentically from a neighbour. Whoever handles it owes `from` an answer:
+/// [`crate::Link::acknowledge`] once it is durable, or [`crate::Link::refuse`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The neighbour whose MAC verified.
+    pub from: Index,
+    /// What `bytes` are.
+    pub kind: ParcelKind,
+    /// Identity, computed from the bytes.
+    pub identity: Identity,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What an answer refers to: filled from an [`Arrival`], kept by its handler until the answer is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// The neighbour that offered.
+    pub from: Index,
+    /// The parcel.
+    pub identity: Identity,
+    /// Hop limit in the offer.
+    pub hop_limit: u8,
+    /// Custody round in the offer.
+    pub round: u8,
+}
+
+/// What a link reports to its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An authentic frame from this neighbour was heard (reported for the first one, then at most once a second).
+    Heard(Index),
+    /// A parcel arrived.
+    Arrived(Arrival),
+    /// The neighbour took custody; with the delivered token when it was the recipient or merged the receipt.
+    Accepted {
+        /// Which offer.
+        offer: OfferId,
+        /// The delivered token.
+        delivered: Option<Token>,
+    },
+    /// The neighbour refused custody.
+    Refused {
+        /// Which offer.
+        offer: OfferId,
+        /// Why.
+        reason: RefuseReason,
+        /// When to try again, zero = never in this form.
+        retry: Duration,
+    },
+    /// Any other control message, authentic.
+    Control {
+        /// Its sender; for a broadcast: the station named in it if it names one, which its MAC does not prove.
+        from: Option<Index>,
+        /// The message.
+        message: Control,
+    },
+}
+
+/// Counters with names: every dropped byte or frame has one (spec §80).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Bytes transmitted, framing included.
+    pub tx_bytes: u64,
+    /// Authentic frames received.
+    pub rx_frames: u64,
+    /// Frames transmitted.
+    pub tx_frames: u64,
+    /// Frames transmitted again.
+    pub retransmitted: u64,
+    /// Bytes that were no frame: noise, cut frames, overlong runs.
+    pub dropped_noise: u64,
+    /// Frames of another wire version.
+    pub dropped_version: u64,
+    /// Frames of a network-key generation that is not held.
+    pub dropped_generation: u64,
+    /// Frames whose MAC no known neighbour's key verified.
+    pub dropped_mac: u64,
+    /// Frames for another station.
+    pub not_for_us: u64,
+    /// Authentic frames whose body was not understood.
+    pub dropped_body: u64,
+    /// Answers that fit no offer of ours (late, duplicate, replayed).
+    pub stale_answers: u64,
+    /// Fragments that no reassembly could use.
+    pub dropped_fragment: u64,
+    /// Duplicate fragments or parcels heard again.
+    pub duplicates: u64,
+}
