@@ -1,0 +1,2 @@
+//! picket-shell
+pub mod medium;

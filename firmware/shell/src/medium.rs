@@ -1,0 +1,198 @@
+//! Segments as files in one folder: pre-zeroed, `fdatasync`ed, under a lock that a second process cannot take.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use picket_store::{Medium, MediumError, SegmentId};
+
+/// Files held open at once: two stores stay far below the usual limit of 1024 descriptors.
+const MAX_OPEN: usize = 64;
+/// Zeros are written in pieces of this size.
+const ZEROS: usize = 64 * 1024;
+
+/// A folder of segment files, `00000001.seg` and so on, and a file `lock` that is locked as long as this value lives.
+///
+/// ```
+/// use picket_shell::medium::FileMedium;
+/// use picket_store::{Medium, SegmentId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut medium = FileMedium::open(folder.path())?;
+/// medium.create(SegmentId(1), 4096)?;
+/// medium.write(SegmentId(1), 8, b"kept")?;
+/// let syncer = medium.syncer();
+/// std::thread::spawn(move || syncer.run()).join().expect("the thread ended")?; // or tokio's spawn_blocking
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct FileMedium {
+    folder: PathBuf,
+    open: Mutex<BTreeMap<SegmentId, Arc<File>>>,
+    dirty: BTreeMap<SegmentId, Arc<File>>,
+    folder_dirty: bool,
+    _lock: File,
+}
+
+impl FileMedium {
+    /// Opens the folder, making it (mode 0700) if need be, and locks it.
+    ///
+    /// # Errors
+    /// [`MediumError::Locked`] when another process holds it; [`MediumError::Io`] when the folder cannot be used.
+    pub fn open(folder: &Path) -> Result<Self, MediumError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| refused(&e))?;
+        let lock = lock(&folder.join("lock"))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            open: Mutex::new(BTreeMap::new()),
+            dirty: BTreeMap::new(),
+            folder_dirty: true,
+            _lock: lock,
+        })
+    }
+
+    /// Takes everything written so far and not yet synced into a job for another thread. Ask the store for its ticket
+    /// first, then take the job, run it, then tell the store.
+    #[must_use]
+    pub fn syncer(&mut self) -> Syncer {
+        let folder = core::mem::take(&mut self.folder_dirty).then(|| self.folder.clone());
+        Syncer { files: core::mem::take(&mut self.dirty).into_values().collect(), folder }
+    }
+
+    fn path(&self, id: SegmentId) -> PathBuf {
+        self.folder.join(format!("{:08x}.seg", id.0))
+    }
+
+    fn cache(&self) -> MutexGuard<'_, BTreeMap<SegmentId, Arc<File>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self, id: SegmentId) -> Result<Arc<File>, MediumError> {
+        let mut open = self.cache();
+        if let Some(file) = open.get(&id) {
+            return Ok(Arc::clone(file));
+        }
+        if open.len() >= MAX_OPEN {
+            open.pop_first();
+        }
+        let file = OpenOptions::new().read(true).write(true).open(self.path(id)).map_err(|e| refused(&e))?;
+        let file = Arc::new(file);
+        open.insert(id, Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+/// A sync to be run on any thread.
+#[derive(Debug)]
+#[must_use = "nothing is durable until it has run"]
+pub struct Syncer {
+    files: Vec<Arc<File>>,
+    folder: Option<PathBuf>,
+}
+
+impl Syncer {
+    /// Blocks until everything that was taken is on the device.
+    ///
+    /// # Errors
+    /// Any error means that what is on the device is unknown: tell the store `sync_failed`.
+    pub fn run(self) -> Result<(), MediumError> {
+        for file in &self.files {
+            file.sync_data().map_err(|e| refused(&e))?;
+        }
+        match self.folder {
+            Some(folder) => File::open(folder).and_then(|f| f.sync_all()).map_err(|e| refused(&e)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Medium for FileMedium {
+    fn list(&self) -> Result<Vec<SegmentId>, MediumError> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(|e| refused(&e))? {
+            let name = entry.map_err(|e| refused(&e))?.file_name();
+            let id = name.to_str().and_then(|n| n.strip_suffix(".seg")).filter(|n| n.len() == 8);
+            if let Some(id) = id.and_then(|n| u32::from_str_radix(n, 16).ok()) {
+                found.push(SegmentId(id));
+            }
+        }
+        Ok(found)
+    }
+
+    fn create(&mut self, id: SegmentId, len: u32) -> Result<(), MediumError> {
+        let path = self.path(id);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path).map_err(|e| refused(&e))?;
+        if let Err(error) = zero(&file, len) {
+            drop(file);
+            let _ = fs::remove_file(&path); // the error that matters is the first one
+            return Err(error);
+        }
+        let file = Arc::new(file);
+        self.cache().insert(id, Arc::clone(&file));
+        self.dirty.insert(id, file);
+        self.folder_dirty = true;
+        Ok(())
+    }
+
+    fn len(&self, id: SegmentId) -> Result<u32, MediumError> {
+        let metadata = self.file(id)?.metadata().map_err(|e| refused(&e))?;
+        u32::try_from(metadata.len()).map_err(|_| MediumError::Bounds)
+    }
+
+    fn read(&self, id: SegmentId, offset: u32, buf: &mut [u8]) -> Result<(), MediumError> {
+        self.file(id)?.read_exact_at(buf, u64::from(offset)).map_err(|e| refused(&e))
+    }
+
+    fn write(&mut self, id: SegmentId, offset: u32, bytes: &[u8]) -> Result<(), MediumError> {
+        let file = self.file(id)?;
+        file.write_all_at(bytes, u64::from(offset)).map_err(|e| refused(&e))?;
+        self.dirty.insert(id, file);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: SegmentId) -> Result<(), MediumError> {
+        self.cache().remove(&id);
+        self.dirty.remove(&id);
+        self.folder_dirty = true;
+        fs::remove_file(self.path(id)).map_err(|e| refused(&e))
+    }
+
+    fn sync(&mut self) -> Result<(), MediumError> {
+        self.syncer().run()
+    }
+}
+
+fn zero(file: &File, len: u32) -> Result<(), MediumError> {
+    let zeros = [0; ZEROS];
+    let mut at = 0;
+    while at < len as usize {
+        let piece = ZEROS.min(len as usize - at);
+        file.write_all_at(&zeros[..piece], at as u64).map_err(|e| refused(&e))?;
+        at += piece;
+    }
+    Ok(())
+}
+
+fn lock(path: &Path) -> Result<File, MediumError> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(|e| refused(&e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(MediumError::Locked),
+        Err(TryLockError::Error(error)) => Err(refused(&error)),
+    }
+}
+
+fn refused(error: &io::Error) -> MediumError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => MediumError::NoSpace,
+        io::ErrorKind::NotFound => MediumError::Missing,
+        io::ErrorKind::AlreadyExists => MediumError::Exists,
+        io::ErrorKind::UnexpectedEof => MediumError::Bounds,
+        _ => MediumError::Io(error.raw_os_error().unwrap_or(0)),
+    }
+}
