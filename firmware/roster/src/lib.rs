@@ -1,0 +1,38 @@
+//! Who belongs to a mission and with which keys: the roster signed by the authority, the keys a device makes for
+//! itself, the keyfill it receives before the mission, and the claims by which a member says where it is attached.
+//! `no_std`, no heap (feature `authority` excepted), no clock, no randomness of its own.
+//!
+//! Normative text: `firmware/spec/30-roster.md`.
+//!
+//! A [`Roster`] is a view over bytes: ten thousand members need no heap. [`Roster::verify`] is the only constructor, so
+//! whoever holds a `Roster` holds a verified one. Likewise a [`Keyfill`] has passed every check that needs no keys of
+//! the device.
+#![cfg_attr(not(test), no_std)]
+
+#[cfg(feature = "authority")]
+extern crate alloc;
+
+#[cfg(feature = "authority")]
+pub mod authority;
+mod claim;
+mod codec;
+pub mod device;
+pub mod file;
+mod keyfill;
+pub mod keys;
+pub mod limits;
+mod psk;
+mod roster;
+mod station;
+
+#[cfg(feature = "authority")]
+pub use authority::{AuthorityKey, DraftError, RosterDraft};
+pub use claim::{sign_claim, verify_claim};
+pub use codec::DecodeError;
+pub use device::{DeviceRequest, DeviceSecrets, EpochSeeds};
+pub use file::HeaderError;
+pub use keyfill::{Keyfill, KeyfillError};
+pub use keys::{AgreementSecret, BadKey, IdentitySecret, PublicKey, link_key};
+pub use psk::{PairingSecret, Psk, PskError};
+pub use roster::{Padding, Roster, RosterError, Upgrade, UpgradeError, check_roster_format, upgrade};
+pub use station::{EpochKeys, Kind, Station};
