@@ -179,7 +179,8 @@ fn zero(file: &File, len: u32) -> Result<(), MediumError> {
 
 fn lock(path: &Path) -> Result<File, MediumError> {
     let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(|e| refused(&e))?;
+    let file =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(|e| refused(&e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(MediumError::Locked),
