@@ -1,0 +1,145 @@
+use super::*;
+use picket_wire::control::Signature;
+
+const ME: Index = Index(100);
+const GW2: Index = Index(101);
+const GW3: Index = Index(102);
+const BRAVO: Index = Index(2);
+const NOW: Instant = Instant(1_000_000);
+const RADIO: Way = Way::Neighbour { port: 1, gateway: GW2 };
+const UPLINK: Way = Way::Uplink(0);
+
+fn claim(gateway: Index, sequence: u32) -> Claim {
+    Claim { member: BRAVO, gateway, sequence, signature: Signature([0; 64]) }
+}
+
+fn after(seconds: u64) -> Instant {
+    NOW + Duration::from_secs(seconds)
+}
+
+/// A relay with an uplink and a radio on which GW2 was heard.
+fn relay() -> Relay {
+    let mut relay = Relay::new(ME);
+    relay.uplink_up(NOW, 0);
+    relay.port_up(NOW, 1);
+    relay.neighbour(NOW, 1, GW2);
+    relay
+}
+
+fn take(relay: &mut Relay, key: u64, precedence: Precedence) -> ParcelKey {
+    relay.take(NOW, ParcelKey(key), BRAVO, Index(1), precedence);
+    ParcelKey(key)
+}
+
+#[test]
+fn ways_are_tried_in_order_attached_uplink_radio() {
+    let mut r = relay();
+    r.follow(NOW, claim(GW2, 1));
+    let key = take(&mut r, 1, Precedence::Routine);
+    assert_eq!(r.state(key), Some(State::Ready(UPLINK)));
+    assert_eq!(r.next(UPLINK, after(15)), Some(key));
+    r.due(after(15));
+    assert_eq!(r.take_abandoned(), [(key, UPLINK)], "no custody within the time-out");
+    assert_eq!(r.state(key), Some(State::Ready(RADIO)));
+    assert_eq!(r.next(RADIO, after(60)), Some(key));
+    r.due(after(60));
+    assert!(matches!(r.state(key), Some(State::Held(Wait::Retry(at))) if at == after(60) + RETRY_FIRST));
+    r.due(after(60) + RETRY_FIRST);
+    assert_eq!(r.state(key), Some(State::Ready(UPLINK)), "and from the beginning");
+}
+
+#[test]
+fn a_member_attached_here_gets_it_and_nobody_else_does() {
+    let mut r = relay();
+    r.port_up(NOW, 2);
+    let key = take(&mut r, 1, Precedence::Routine);
+    r.follow(NOW, claim(ME, 1));
+    assert_eq!(r.state(key), Some(State::Held(Wait::Away)), "claimed here, not attached yet");
+    r.attach(NOW, BRAVO, 2);
+    let way = Way::Attached { port: 2, member: BRAVO };
+    assert_eq!(r.next(way, after(9)), Some(key));
+    r.port_removed(NOW, 2);
+    assert_eq!(r.state(key), Some(State::Held(Wait::Away)));
+    assert_eq!(r.take_abandoned(), [(key, way)]);
+}
+
+#[test]
+fn without_a_known_attachment_everybody_is_asked_once_and_then_it_is_held() {
+    let mut r = relay();
+    let key = take(&mut r, 1, Precedence::Routine);
+    for way in [UPLINK, RADIO] {
+        assert_eq!(r.next(way, after(5)), Some(key));
+        r.failed(NOW, key, way, Failure::NobodyListening);
+    }
+    assert_eq!(r.state(key), Some(State::Held(Wait::NoAttachment)));
+    assert_eq!(r.next_wake(), None, "held, not retried");
+    assert!(r.neighbour(NOW, 1, GW3));
+    assert_eq!(r.state(key), Some(State::Ready(Way::Neighbour { port: 1, gateway: GW3 })), "a new neighbour is asked");
+    r.follow(NOW, claim(GW2, 1));
+    assert_eq!(r.state(key), Some(State::Ready(UPLINK)), "a claim starts anew");
+}
+
+#[test]
+fn precedence_decides_and_age_within_it() {
+    let mut r = relay();
+    take(&mut r, 1, Precedence::Routine);
+    take(&mut r, 2, Precedence::Flash);
+    take(&mut r, 3, Precedence::Routine);
+    take(&mut r, 4, Precedence::Override);
+    let order: Vec<u64> = core::iter::from_fn(|| r.next(UPLINK, after(9)).map(|k| k.0)).collect();
+    assert_eq!(order, [4, 2, 1, 3]);
+}
+
+#[test]
+fn an_uplink_that_goes_away_frees_what_was_offered_there_and_gets_it_back() {
+    let mut r = relay();
+    let key = take(&mut r, 1, Precedence::Routine);
+    r.next(UPLINK, after(15));
+    r.uplink_down(NOW, 0);
+    assert_eq!(r.state(key), Some(State::Ready(RADIO)));
+    r.uplink_up(NOW, 0);
+    assert_eq!(r.state(key), Some(State::Ready(UPLINK)), "not on air yet, so the better way wins");
+}
+
+#[test]
+fn full_pauses_the_parcel_and_passed_on_raises_the_round_a_bounded_number_of_times() {
+    let mut r = relay();
+    r.follow(NOW, claim(GW2, 1));
+    let key = take(&mut r, 1, Precedence::Routine);
+    r.next(UPLINK, after(15));
+    r.failed(NOW, key, UPLINK, Failure::Refused(RefuseReason::Full, Duration::from_secs(30)));
+    assert_eq!(r.state(key), Some(State::Held(Wait::Refused(RefuseReason::Full, after(30)))));
+    r.due(after(30));
+    for _ in 0..ROUNDS_MAX {
+        assert_eq!(r.next(UPLINK, after(60)), Some(key));
+        assert!(r.failed(NOW, key, UPLINK, Failure::Refused(RefuseReason::PassedOn, Duration::ZERO)));
+        assert_eq!(r.state(key), Some(State::Ready(UPLINK)));
+    }
+    r.next(UPLINK, after(60));
+    assert!(!r.failed(NOW, key, UPLINK, Failure::Refused(RefuseReason::PassedOn, Duration::ZERO)));
+    assert_eq!(r.state(key), Some(State::Ready(RADIO)));
+}
+
+#[test]
+fn a_newer_claim_moves_even_what_is_on_its_way() {
+    let mut r = relay();
+    r.neighbour(NOW, 1, GW3);
+    r.uplink_down(NOW, 0);
+    r.follow(NOW, claim(GW2, 1));
+    let key = take(&mut r, 1, Precedence::Routine);
+    r.next(RADIO, after(60));
+    r.follow(NOW, claim(GW3, 2));
+    assert_eq!(r.take_abandoned(), [(key, RADIO)]);
+    assert_eq!(r.state(key), Some(State::Ready(Way::Neighbour { port: 1, gateway: GW3 })));
+}
+
+#[test]
+fn a_dropped_parcel_leaves_nothing_behind() {
+    let mut r = relay();
+    let (a, b) = (take(&mut r, 1, Precedence::Routine), take(&mut r, 2, Precedence::Routine));
+    r.next(UPLINK, after(15));
+    r.drop(a);
+    r.drop(b);
+    assert_eq!(r.take_abandoned(), [(a, UPLINK)]);
+    assert!(r.is_empty() && r.ready.is_empty() && r.timers.is_empty() && r.by_destination.is_empty());
+}

@@ -1,0 +1,141 @@
+//! The ways out of a gateway, in the order in which they are tried (spec §55.3).
+
+use crate::limits::NEIGHBOURS_MAX;
+use crate::routes::Routes;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use picket_wire::Index;
+
+/// Position of an uplink in the configuration.
+pub type UplinkNumber = u16;
+
+/// A way out: attached member, uplink, neighbour gateway on a link; in this order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// The destination itself, attached on this port.
+    Attached {
+        /// Link instance.
+        port: u32,
+        /// The member.
+        member: Index,
+    },
+    /// A broker.
+    Uplink(UplinkNumber),
+    /// Another gateway in earshot.
+    Neighbour {
+        /// Link instance.
+        port: u32,
+        /// The gateway.
+        gateway: Index,
+    },
+}
+
+impl Way {
+    /// The port, unless it is an uplink.
+    #[must_use]
+    pub const fn port(self) -> Option<u32> {
+        match self {
+            Self::Attached { port, .. } | Self::Neighbour { port, .. } => Some(port),
+            Self::Uplink(_) => None,
+        }
+    }
+}
+
+/// What is around this gateway at the moment.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    me: Option<Index>,
+    attached: BTreeMap<Index, u32>,
+    uplinks: BTreeSet<UplinkNumber>,
+    neighbours: BTreeSet<(u32, Index)>,
+    ports: BTreeSet<u32>,
+}
+
+impl Surroundings {
+    /// Around the gateway `me`.
+    #[must_use]
+    pub fn new(me: Index) -> Self {
+        Self { me: Some(me), ..Self::default() }
+    }
+    /// Our own index.
+    #[must_use]
+    pub const fn me(&self) -> Option<Index> {
+        self.me
+    }
+    /// A port works.
+    pub fn port_up(&mut self, port: u32) {
+        self.ports.insert(port);
+    }
+    /// A port does not work; who was heard there is remembered, as a radio may come back.
+    pub fn port_down(&mut self, port: u32) {
+        self.ports.remove(&port);
+    }
+    /// A port is gone for good, and with it everyone behind it. Returns the members that were attached there.
+    pub fn port_removed(&mut self, port: u32) -> Vec<Index> {
+        self.ports.remove(&port);
+        self.neighbours.retain(|(p, _)| *p != port);
+        let gone: Vec<Index> = self.attached.iter().filter(|(_, p)| **p == port).map(|(m, _)| *m).collect();
+        for member in &gone {
+            self.attached.remove(member);
+        }
+        gone
+    }
+    /// A gateway was heard; true when it is new there.
+    pub fn neighbour(&mut self, port: u32, gateway: Index) -> bool {
+        let here = self.neighbours.range((port, Index(0))..=(port, Index(u16::MAX))).count();
+        here < NEIGHBOURS_MAX && self.neighbours.insert((port, gateway))
+    }
+    /// A member attached on a port.
+    pub fn attach(&mut self, member: Index, port: u32) {
+        self.attached.insert(member, port);
+    }
+    /// A member is attached elsewhere now.
+    pub fn detach(&mut self, member: Index) {
+        self.attached.remove(&member);
+    }
+    /// Where the member is attached here.
+    #[must_use]
+    pub fn attached_port(&self, member: Index) -> Option<u32> {
+        self.attached.get(&member).copied()
+    }
+    /// Members attached on a port.
+    pub fn attached_on(&self, port: u32) -> impl Iterator<Item = Index> {
+        self.attached.iter().filter(move |(_, p)| **p == port).map(|(m, _)| *m)
+    }
+    /// Gateways heard on a port.
+    pub fn neighbours_on(&self, port: u32) -> impl Iterator<Item = Index> {
+        self.neighbours.range((port, Index(0))..=(port, Index(u16::MAX))).map(|(_, g)| *g)
+    }
+    /// A broker is connected.
+    pub fn uplink_up(&mut self, uplink: UplinkNumber) {
+        self.uplinks.insert(uplink);
+    }
+    /// A broker is away.
+    pub fn uplink_down(&mut self, uplink: UplinkNumber) {
+        self.uplinks.remove(&uplink);
+    }
+
+    /// Ways towards `destination` that work now, in order. A known attachment elsewhere narrows them to the uplinks
+    /// and that gateway; with none known, everybody but `ingress` (who offered it to us) is asked.
+    #[must_use]
+    pub fn ways(&self, destination: Index, ingress: Index, routes: &Routes) -> Vec<Way> {
+        if let Some(port) = self.attached_port(destination) {
+            let way = Way::Attached { port, member: destination };
+            return if self.ports.contains(&port) { alloc::vec![way] } else { Vec::new() };
+        }
+        let target = routes.get(destination).map(|c| c.gateway).filter(|g| Some(*g) != self.me);
+        let known_here = routes.get(destination).is_some() && target.is_none();
+        if known_here {
+            // Attached here within D and away at the moment: this is where it waits.
+            return Vec::new();
+        }
+        let uplinks = self.uplinks.iter().map(|u| Way::Uplink(*u));
+        let wanted = |gateway: Index| target.map_or(gateway != ingress, |t| t == gateway);
+        let neighbours = self
+            .neighbours
+            .iter()
+            .filter(|(port, gateway)| self.ports.contains(port) && wanted(*gateway))
+            .map(|(port, gateway)| Way::Neighbour { port: *port, gateway: *gateway });
+        uplinks.chain(neighbours).collect()
+    }
+}
