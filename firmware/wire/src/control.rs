@@ -2,7 +2,7 @@
 //! same bytes is refused.
 
 use crate::envelope::HOP_BYTE;
-use crate::limits::CONTROL_MAX;
+use crate::limits::{CONTROL_MAX, HOP_LIMIT_MAX};
 use crate::{Identity, Index, MessageId};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -230,13 +230,32 @@ impl Control {
     /// Decodes exactly one message.
     ///
     /// # Errors
-    /// [`ControlError::Malformed`] unless `bytes` are the one encoding of a message.
+    /// [`ControlError::Malformed`] unless `bytes` are the one encoding of a message whose hop limit fits four bits.
     pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
         let control: Self = postcard::from_bytes(bytes).map_err(|_| ControlError::Malformed)?;
         let mut again = [0; CONTROL_MAX];
         match control.encode(&mut again) {
-            Ok(same) if same == bytes => Ok(control),
+            Ok(same) if same == bytes && control.hops() <= HOP_LIMIT_MAX => Ok(control),
             Ok(_) | Err(_) => Err(ControlError::Malformed),
+        }
+    }
+
+    /// Custodians that may still take this parcel; 0 for messages that are not parcels.
+    #[must_use]
+    pub const fn hops(&self) -> u8 {
+        match self {
+            Self::Receipt(r) => r.hops,
+            Self::Notice(n) => n.hops,
+            Self::Hello(_)
+            | Self::Attach(_)
+            | Self::Attached { .. }
+            | Self::Drained { .. }
+            | Self::Claim(_)
+            | Self::Ack { .. }
+            | Self::AckDelivered { .. }
+            | Self::Refuse { .. }
+            | Self::FragmentReport { .. }
+            | Self::Poll { .. } => 0,
         }
     }
 
@@ -267,7 +286,8 @@ impl Control {
     }
 }
 
-/// Hop limit and round (upper nibble and two bits) of an envelope's bytes, as acknowledgements cover them.
+/// Hop limit and custody round in an envelope's bytes, as acknowledgements cover them; those of a receipt or notice
+/// are [`Control::hops`] and 0.
 #[must_use]
 pub fn offer_of(envelope: &[u8]) -> (u8, u8) {
     let byte = envelope.get(HOP_BYTE).copied().unwrap_or(0);

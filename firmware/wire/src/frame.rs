@@ -4,16 +4,16 @@
 //! version 3 | generation 3 | kind 2     1 B   clear
 //! to, from                              2 B   masked; low 8 bits of the roster index, FF = all
 //! body                                  n B   envelope | fragment | control; its header is masked too
-//! hop MAC                               4 B   HMAC-SHA-256(key, prefix ‖ frame ‖ suffix)[..4], over the unmasked frame
+//! hop MAC                               4 B   HMAC-SHA-256(key, around ‖ unmasked frame)[..4], see [`Around`]
 //! ```
-//! The mask is AES-128(mask key, sample) over the masked bytes, the sample being the last 6–16 bytes of the frame: the
+//! The mask is AES-128(mask key, sample) over the masked bytes, the sample being the last 5–16 bytes of the frame: the
 //! header protection of RFC 9001 §5.4 and RFC 9147 §4.2.3, which costs no byte and keeps no state.
 
 use crate::control::{Control, ControlError};
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::keys::{NetKeys, hmac};
 use crate::limits::{
-    CONTROL_MAX, ENVELOPE_MAX, FRAGMENT_HEADER_LEN, HEADER_LEN, HOP_LEN, MAC_LEN, SAMPLE_MAX, SAMPLE_MIN, WIRE_VERSION,
+    CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, FRAGMENT_HEADER_LEN, HEADER_LEN, HOP_LEN, MAC_LEN, SAMPLE_MAX, SAMPLE_MIN, WIRE_VERSION,
 };
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
@@ -107,7 +107,8 @@ impl fmt::Display for BodyError {
 
 impl core::error::Error for BodyError {}
 
-/// Bytes that the hop MAC covers though they are not part of the frame.
+/// Bytes that the hop MAC covers though they are not part of the frame. Both lengths (one byte each) come first in
+/// what is authenticated, so that no split of the same bytes can be taken for another (spec §10.6).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Around<'a> {
     /// Before the frame: the publishing gateway's index in a broker payload.
@@ -121,7 +122,7 @@ pub struct Around<'a> {
 pub fn ack_suffix(identity: &crate::Identity, hop_limit: u8, round: u8) -> [u8; 17] {
     let mut suffix = [0; 17];
     suffix[..16].copy_from_slice(&identity.0);
-    suffix[16] = hop_limit << 4 | (round & 0b11) << 2;
+    suffix[16] = (hop_limit & 0b1111) << 4 | (round & 0b11) << 2;
     suffix
 }
 
@@ -183,8 +184,8 @@ impl Mask {
             out[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
-        let tag = hmac(key, &[around.prefix, &out[..at], around.suffix]);
-        out[at..at + MAC_LEN].copy_from_slice(&tag[..MAC_LEN]);
+        let tag = hop_mac(key, &out[..at], around);
+        out[at..at + MAC_LEN].copy_from_slice(&tag);
         self.apply(&mut out[..len], head.kind);
         Ok(len)
     }
@@ -223,10 +224,15 @@ impl Mask {
     }
 }
 
+fn hop_mac(key: &[u8; 32], unmasked: &[u8], around: Around<'_>) -> [u8; MAC_LEN] {
+    let lengths = [around.prefix.len() as u8, around.suffix.len() as u8];
+    let tag = hmac(key, &[&lengths, around.prefix, unmasked, around.suffix]);
+    [tag[0], tag[1], tag[2], tag[3]]
+}
+
 fn check_len(kind: Kind, len: usize) -> Result<(), FrameError> {
     let body_max = match kind {
-        Kind::Envelope => ENVELOPE_MAX,
-        Kind::Fragment => FRAGMENT_HEADER_LEN + ENVELOPE_MAX,
+        Kind::Envelope | Kind::Fragment => ENVELOPE_MAX,
         Kind::Control => CONTROL_MAX,
         Kind::Signed => return Err(FrameError::Kind(kind)),
     };
@@ -274,8 +280,8 @@ impl<'a> Unmasked<'a> {
     /// Gives the frame back when the MAC is of another key, so that the next candidate can be tried.
     pub fn authenticate(self, key: &[u8; 32], around: Around<'_>) -> Result<Authentic<'a>, Self> {
         let (covered, mac) = self.bytes.split_at(self.bytes.len() - MAC_LEN);
-        let tag = hmac(key, &[around.prefix, covered, around.suffix]);
-        if bool::from(tag[..MAC_LEN].ct_eq(mac)) { Ok(Authentic(self)) } else { Err(self) }
+        let tag = hop_mac(key, covered, around);
+        if bool::from(tag.ct_eq(mac)) { Ok(Authentic(self)) } else { Err(self) }
     }
 }
 
@@ -297,9 +303,9 @@ pub enum Body<'a> {
 /// A piece of an envelope (spec §20.6): all but the last have the same length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
-    /// Low 16 bits… the first two bytes of the envelope's identity.
+    /// The first two bytes of the envelope's identity.
     pub prefix: u16,
-    /// Position, from 0; the top bit is [`FRAGMENT_TURN`].
+    /// Position, from 0 to 32 767.
     pub index: u16,
     /// The sender has finished and listens.
     pub turn: bool,
@@ -325,10 +331,14 @@ impl<'a> Fragment<'a> {
         let (head, data) = body.split_at_checked(FRAGMENT_HEADER_LEN)?;
         let index = u16::from_be_bytes([head[2], head[3]]);
         let total = u32::from_be_bytes([0, head[4], head[5], head[6]]);
-        let sane = !data.is_empty() && total as usize <= ENVELOPE_MAX && data.len() <= total as usize;
+        let at = index & !FRAGMENT_TURN;
+        // Every fragment but the last is as long as the others: one at `at` has at least `at` bytes before it.
+        let sane = !data.is_empty()
+            && (ENVELOPE_MIN..=ENVELOPE_MAX).contains(&(total as usize))
+            && data.len() + usize::from(at) <= total as usize;
         sane.then_some(Self {
             prefix: u16::from_be_bytes([head[0], head[1]]),
-            index: index & !FRAGMENT_TURN,
+            index: at,
             turn: index & FRAGMENT_TURN != 0,
             total,
             data,

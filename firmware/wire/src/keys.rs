@@ -34,6 +34,16 @@ impl core::fmt::Debug for NetKeys {
     }
 }
 
+impl LinkKey {
+    /// Key of the hop MACs from `from` to `to` (full indices): HMAC-SHA-256(LK, "PICKET-hop" ‖ 0 if `from` < `to`,
+    /// otherwise 1). LK itself is the same both ways and hop addresses are only low bytes; one key per direction keeps
+    /// a reflected frame from passing as the neighbour's where both low bytes are equal (spec §10.6).
+    #[must_use]
+    pub fn toward(&self, from: crate::Index, to: crate::Index) -> [u8; 32] {
+        hmac(&self.0, &[b"PICKET-hop", &[u8::from(from >= to)]])
+    }
+}
+
 impl NetKeys {
     /// Expands the 32-byte network key `nk` of `generation`: HKDF-SHA-256, labels `PICKET-net-mac`, `-mask`, `-topic`.
     #[must_use]
@@ -74,10 +84,11 @@ pub enum TopicKind {
 /// HMAC-SHA-256 over the concatenation of `parts`.
 #[must_use]
 pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else {
-        // HMAC takes keys of every length; kept as a value rather than a panic.
-        return [0; 32];
-    };
+    // RFC 2104 pads short keys with zeros to the 64-byte block: padded here, the constructor cannot fail.
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(key);
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
+    block.zeroize();
     for part in parts {
         mac.update(part);
     }

@@ -31,7 +31,7 @@ pub const FRAME_MAX: usize = HOP_LEN + ENVELOPE_MAX + MAC_LEN;
 /// Fragment header after the hop bytes: identity 2, index 2, total length 3.
 pub const FRAGMENT_HEADER_LEN: usize = 7;
 
-/// Longest control body in bytes: an attachment claim with its signature, rounded up.
+/// Longest control body in bytes: an attachment claim with its signature, rounded up: decoding needs a buffer of this size on the stack.
 pub const CONTROL_MAX: usize = 160;
 
 /// Least bytes the header mask is sampled from. Five, not RFC 9001's sixteen, so that an acknowledgement stays at ten
