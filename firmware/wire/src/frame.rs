@@ -13,7 +13,8 @@ use crate::control::{Control, ControlError};
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::keys::{NetKeys, hmac};
 use crate::limits::{
-    CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, FRAGMENT_HEADER_LEN, HEADER_LEN, HOP_LEN, MAC_LEN, SAMPLE_MAX, SAMPLE_MIN, WIRE_VERSION,
+    CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, FRAGMENT_HEADER_LEN, HEADER_LEN, HOP_LEN, MAC_LEN, SAMPLE_MAX, SAMPLE_MIN,
+    WIRE_VERSION,
 };
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};

@@ -162,11 +162,9 @@ pub fn control_from(v: &Value) -> Control {
         "claim" => Control::Claim(read_claim()),
         "ack" => Control::Ack { prefix: prefix() },
         "ack_delivered" => Control::AckDelivered { prefix: prefix(), token: array(&v["token"]) },
-        "refuse" => Control::Refuse {
-            prefix: prefix(),
-            reason: named(&REFUSALS, &v["reason"]),
-            retry_s: number(&v["retry_s"]),
-        },
+        "refuse" => {
+            Control::Refuse { prefix: prefix(), reason: named(&REFUSALS, &v["reason"]), retry_s: number(&v["retry_s"]) }
+        }
         "receipt" => Control::Receipt(Receipt {
             to: index(&v["to"]),
             hops: number(&v["hops"]),
