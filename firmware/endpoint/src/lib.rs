@@ -1,0 +1,36 @@
+//! What a person's device runs: end-to-end seal, outbox and mailbox around a `picket_node` leaf, as a sans-IO machine.
+//!
+//! Normative text: `firmware/spec/70-endpoint.md`.
+//!
+//! **The seam.** The host (the tool, a simulator) owns the clock, the randomness, the [`Vault`] and the bytes of one
+//! way to a gateway. It calls [`Endpoint::handle`] with one [`Input`] at a time, then drains [`Endpoint::poll`] until
+//! `None`, then waits until [`Endpoint::next_wake`] or the next input. Commands ([`Endpoint::compose`],
+//! [`Endpoint::mark_read`] …) are durable when they return; after each one drain `poll` as well.
+//!
+//! **Time.** `now` is monotonic. Trusted wall time is told with [`Input::Wall`] (and at [`Endpoint::open`]); without it
+//! every timestamp is honestly `None` and lifetimes count down in the device's own time only.
+//!
+//! **Durability.** Every change of state is one [`Vault::commit`]. Nothing is acknowledged to a gateway, and nothing is
+//! told to the owner, before the commit that makes it so. When a commit fails for good the endpoint stops
+//! ([`Endpoint::failed`]) and must be opened again.
+#![cfg_attr(not(test), no_std)]
+extern crate alloc;
+
+mod endpoint;
+pub mod error;
+pub mod io;
+pub mod limits;
+pub mod message;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod vault;
+
+pub use endpoint::Endpoint;
+pub use error::{BodyError, CannotSeal, ComposeError, CreateError, ImportError, MarkReadError, OpenError};
+pub use io::{Counters, Detached, Event, Input, Output, Random};
+pub use message::{
+    Body, Content, Draft, Incoming, IncomingState, Outgoing, RefusedBecause, Shown, State, Step, Trust, Why,
+};
+pub use picket_node::leaf::{Duplex, Framing, LinkConfig};
+pub use picket_roster::Upgrade;
+pub use vault::{Change, Vault, VaultError};
