@@ -47,59 +47,95 @@ impl core::error::Error for DecodeError {}
 
 /// Reads from the front of a slice.
 #[derive(Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+    /// Over all of `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    /// Whether nothing is left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(crate) const fn rest(self) -> &'a [u8] {
+    /// What is left.
+    #[must_use]
+    pub const fn rest(self) -> &'a [u8] {
         self.rest
     }
 
-    pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
+    /// The next `n` bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
         let (head, rest) = self.rest.split_at_checked(n).ok_or(DecodeError::Truncated)?;
         self.rest = rest;
         Ok(head)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    /// The next `N` bytes as an array.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
         Ok(*head)
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
+    /// One byte.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array::<1>().map(|[b]| b)
     }
 
-    pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
+    /// Two bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
+    /// Four bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
+    /// Eight bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// Name with a length byte: UTF-8, 1 to [`crate::limits::NAME_MAX`] bytes, nothing that breaks a line of output.
-    pub(crate) fn name(&mut self) -> Result<&'a str, DecodeError> {
+    ///
+    /// # Errors
+    /// [`DecodeError::Value`] for anything else.
+    pub fn name(&mut self) -> Result<&'a str, DecodeError> {
         let len = usize::from(self.u8()?);
         checked_name(self.take(len)?)
     }
 
     /// LEB128, at most 32 bits, shortest form only.
-    pub(crate) fn varint(&mut self) -> Result<u32, DecodeError> {
+    ///
+    /// # Errors
+    /// [`DecodeError::Varint`] for any other form.
+    pub fn varint(&mut self) -> Result<u32, DecodeError> {
         let mut value: u32 = 0;
         for shift in [0u32, 7, 14, 21, 28] {
             let byte = self.u8()?;
@@ -116,7 +152,11 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Varint)
     }
 
-    pub(crate) const fn end(&self) -> Result<(), DecodeError> {
+    /// Checks that nothing is left.
+    ///
+    /// # Errors
+    /// [`DecodeError::Trailing`].
+    pub const fn end(&self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing) }
     }
 }
@@ -170,7 +210,7 @@ pub(crate) const fn skip_unknown(section: &Section<'_>) -> Result<(), DecodeErro
 }
 
 /// Writes to the front of a slice; what does not fit is an error, never a panic.
-pub(crate) struct Writer<'a> {
+pub struct Writer<'a> {
     out: &'a mut [u8],
     at: usize,
 }
@@ -188,22 +228,31 @@ impl fmt::Display for NoRoom {
 impl core::error::Error for NoRoom {}
 
 impl<'a> Writer<'a> {
-    pub(crate) const fn new(out: &'a mut [u8]) -> Self {
+    /// Over all of `out`.
+    pub const fn new(out: &'a mut [u8]) -> Self {
         Self { out, at: 0 }
     }
 
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), NoRoom> {
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// [`NoRoom`]; nothing is written then.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), NoRoom> {
         let end = self.at.checked_add(bytes.len()).ok_or(NoRoom)?;
         self.out.get_mut(self.at..end).ok_or(NoRoom)?.copy_from_slice(bytes);
         self.at = end;
         Ok(())
     }
 
-    pub(crate) fn written(&self) -> &[u8] {
+    /// What was written so far.
+    #[must_use]
+    pub fn written(&self) -> &[u8] {
         &self.out[..self.at]
     }
 
-    pub(crate) fn finish(self) -> &'a [u8] {
+    /// What was written.
+    #[must_use]
+    pub fn finish(self) -> &'a [u8] {
         &self.out[..self.at]
     }
 }

@@ -15,7 +15,7 @@ extern crate alloc;
 #[cfg(feature = "authority")]
 pub mod authority;
 mod claim;
-mod codec;
+pub mod codec;
 pub mod device;
 pub mod file;
 mod keyfill;
@@ -28,7 +28,7 @@ mod station;
 #[cfg(feature = "authority")]
 pub use authority::{AuthorityKey, DraftError, RosterDraft};
 pub use claim::{sign_claim, verify_claim};
-pub use codec::DecodeError;
+pub use codec::{DecodeError, NoRoom};
 pub use device::{DeviceRequest, DeviceSecrets, EpochSeeds};
 pub use file::HeaderError;
 pub use keyfill::{Keyfill, KeyfillError};
