@@ -2,8 +2,6 @@
 
 use picket_wire::time::Duration;
 
-/// Largest record payload: a transaction of a home holds one 64 KiB envelope many times over and stays well below.
-pub const MAX_RECORD: usize = 1_200_000;
 /// Largest body of a parcel: a 64 KiB envelope with its frame of headers, rounded up.
 pub const MAX_BODY: usize = 80 * 1024;
 /// Largest meta of a parcel: what a custodian notes per parcel; kept in RAM, so small.
@@ -18,6 +16,8 @@ pub const MAX_LOSSES: usize = 1024;
 pub const MAX_OFF: Duration = Duration::from_secs(400 * 24 * 3600);
 /// Longest lifetime a parcel may have: the same, for the same reason.
 pub const MAX_LIFETIME: Duration = MAX_OFF;
+/// Largest ordinary segment: it is read whole for recovery and compaction.
+pub const MAX_SEGMENT: u32 = 8 * 1024 * 1024;
 /// Bytes moved or zeroed in one step of maintenance: about a millisecond on an SD card's page cache.
 pub const STEP_BYTES: u32 = 128 * 1024;
 
@@ -73,4 +73,17 @@ impl Default for TableLimits {
     fn default() -> Self {
         Self { max_bytes: 64 * 1024 * 1024, max_keys: 100_000, segment_bytes: 256 * 1024, salt: 0 }
     }
+}
+
+/// Smallest segment: a page.
+const MIN_SEGMENT: u32 = 4096;
+/// Segments a store has at least: head, reserve, victim, its copy, and four to fill.
+const MIN_SEGMENTS: u64 = 8;
+
+/// The size of segments: as wanted, or less where the limit in bytes would not hold enough of them; `None` where not
+/// even the smallest would do.
+pub(crate) fn segment_bytes(wanted: u32, max_bytes: u64) -> Option<u32> {
+    let most = u32::try_from((max_bytes / MIN_SEGMENTS).min(u64::from(MAX_SEGMENT))).ok()?;
+    let bytes = wanted.min(most) / MIN_SEGMENT * MIN_SEGMENT;
+    (bytes >= MIN_SEGMENT).then_some(bytes)
 }

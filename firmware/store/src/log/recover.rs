@@ -1,0 +1,327 @@
+//! Opening (§60.5): which segments are alive, what is in them, what is damaged.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::format::{
+    RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, VERSION, be32, kind, migratable,
+};
+use super::retire::{Retiring, Stage};
+use super::scan::{Found, Hole, Scan};
+use super::space::Space;
+use super::tickets::Tickets;
+use super::{Config, Loc, Log, Segment, Sink, Ticket, filler};
+use crate::error::OpenError;
+use crate::limits::MAX_LOSSES;
+use crate::medium::{Medium, MediumError, SegmentId};
+use crate::report::{Cause, Loss, Recovery, Subject};
+
+/// How far from the known serials that of a segment without a header may be.
+const NEAR: u32 = 64;
+
+/// A segment of the medium as found.
+struct Slot {
+    id: SegmentId,
+    len: u32,
+    header: Option<SegmentHeader>,
+    /// Not even a damaged header: never used, or erased.
+    blank: bool,
+}
+
+/// A hole, to be judged when everything was read.
+struct Suspect {
+    serial: u32,
+    loss: Loss,
+}
+
+/// What reading all living segments gave.
+#[derive(Default)]
+struct Read {
+    suspects: Vec<Suspect>,
+    /// Per segment: everything before this offset was durable when its last record was written.
+    synced: BTreeMap<u32, u32>,
+    recovery: Recovery,
+    next_seq: u64,
+}
+
+impl<M: Medium> Log<M> {
+    /// Opens or makes a log; `sink` is told everything in order of writing.
+    pub fn open(medium: M, config: Config, sink: &mut impl Sink) -> Result<(Self, Recovery), OpenError> {
+        let slots = survey(&medium, &config)?;
+        let mut log = Self::empty(medium, config);
+        let mut read = Read::default();
+        let slots = log.number(slots, &mut read.suspects)?;
+        log.find_floor()?;
+        log.read_all(&mut read, sink)?;
+        log.next_seq = log.next_seq.max(read.next_seq);
+        log.place(slots)?;
+        log.judge(&mut read)?;
+        log.start()?;
+        Ok((log, read.recovery))
+    }
+
+    fn empty(medium: M, config: Config) -> Self {
+        Self {
+            medium,
+            config,
+            segments: BTreeMap::new(),
+            head: 0,
+            next_serial: (config.salt & 0x7FFF_FFFF).max(1),
+            next_seq: 1,
+            floor: 0,
+            purge_below: 0,
+            space: Space { next_id: 1, ..Space::default() },
+            tickets: Tickets::default(),
+            retiring: VecDeque::new(),
+            unwitnessed: 0,
+        }
+    }
+
+    /// Fills the map of segments; returns the slots that are none.
+    fn number(&mut self, slots: Vec<Slot>, suspects: &mut Vec<Suspect>) -> Result<Vec<Slot>, MediumError> {
+        let mut others = Vec::new();
+        let mut top = 0;
+        for slot in slots {
+            self.space.next_id = self.space.next_id.max(slot.id.0.saturating_add(1));
+            self.space.total += u64::from(slot.len);
+            let Some(header) = slot.header.filter(|h| !self.segments.contains_key(&h.serial)) else {
+                others.push(slot);
+                continue;
+            };
+            self.floor = self.floor.max(header.floor);
+            self.next_seq = self.next_seq.max(header.next_seq.0);
+            top = top.max(header.serial);
+            self.adopt(&slot, header.serial, header.version);
+        }
+        let known = (top != 0).then_some(top);
+        let mut rest = Vec::new();
+        for slot in others {
+            match self.guess_serial(&slot, known)? {
+                Some(serial) => {
+                    self.adopt(&slot, serial, VERSION);
+                    suspects.push(headless(&slot, serial));
+                }
+                None => {
+                    if !slot.blank {
+                        suspects.push(headless(&slot, u32::MAX));
+                    }
+                    rest.push(slot);
+                }
+            }
+        }
+        self.head = self.segments.last_key_value().map_or(0, |(serial, _)| *serial);
+        self.next_serial = self.next_serial.max(self.head.saturating_add(1));
+        Ok(rest)
+    }
+
+    fn adopt(&mut self, slot: &Slot, serial: u32, version: u16) {
+        let segment = Segment { id: slot.id, len: slot.len, used: SEGMENT_HEADER, live: 0, synced: 0, version, sealed: false };
+        self.segments.insert(serial, segment);
+    }
+
+    /// The serial of a segment whose header is lost, from its records: the highest that is near those known, or where
+    /// none is known the most frequent.
+    fn guess_serial(&self, slot: &Slot, known: Option<u32>) -> Result<Option<u32>, MediumError> {
+        let bytes = read_whole(&self.medium, slot)?;
+        let mut seen: BTreeMap<u32, u32> = BTreeMap::new();
+        for found in Scan::new(&bytes, None, None) {
+            if let Found::Record { header, .. } = found {
+                *seen.entry(header.serial).or_default() += 1;
+            }
+        }
+        seen.retain(|serial, _| *serial >= self.floor && !self.segments.contains_key(serial));
+        Ok(match known {
+            Some(top) => seen.range(top.saturating_sub(NEAR)..=top.saturating_add(NEAR)).next_back().map(|(serial, _)| *serial),
+            None => seen.iter().max_by_key(|(serial, count)| (**count, **serial)).map(|(serial, _)| *serial),
+        })
+    }
+
+    /// The floor may have been raised since the newest header was written: its marks are in the newest segments.
+    fn find_floor(&mut self) -> Result<(), MediumError> {
+        let newest: Vec<(u32, Segment)> = self.segments.iter().rev().take(2).map(|(k, s)| (*k, *s)).collect();
+        for (serial, segment) in newest {
+            let bytes = self.load(&segment)?;
+            for found in Scan::new(&bytes, Some(serial), None) {
+                if let Found::Record { header: RecordHeader { kind: kind::MARK, .. }, head, .. } = found {
+                    self.floor = self.floor.max(be32(head, 0));
+                }
+            }
+        }
+        self.floor = self.floor.min(self.head);
+        Ok(())
+    }
+
+    /// Reads what is alive, oldest first.
+    fn read_all(&mut self, read: &mut Read, sink: &mut impl Sink) -> Result<(), MediumError> {
+        let alive: Vec<u32> = self.segments.range(self.floor..).map(|(serial, _)| *serial).collect();
+        for (at, serial) in alive.iter().enumerate() {
+            let Some(segment) = self.segments.get(serial).copied() else { continue };
+            let end = alive.get(at + 1).map(|next| self.end_before(*next, *serial)).transpose()?.flatten();
+            let bytes = self.load(&segment)?;
+            read.recovery.bytes += bytes.len() as u64;
+            if segment.version != VERSION {
+                read.recovery.migrated_from = Some(segment.version);
+                self.purge_below = self.purge_below.max(serial.saturating_add(1));
+            }
+            let used = read.segment(*serial, segment.id, Scan::new(&bytes, Some(*serial), end), sink);
+            if let Some(segment) = self.segments.get_mut(serial) {
+                segment.used = used.min(segment.len);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where segment `serial` ended, from the header of the one after.
+    fn end_before(&self, next: u32, serial: u32) -> Result<Option<u32>, MediumError> {
+        let Some(segment) = self.segments.get(&next) else { return Ok(None) };
+        let mut bytes = [0; SEGMENT_HEADER as usize];
+        self.medium.read(segment.id, 0, &mut bytes)?;
+        Ok(SegmentHeader::parse(&bytes).filter(|h| h.before == serial && h.version == VERSION).map(|h| h.before_end))
+    }
+
+    /// Sorts out what is dead or unused, and sees to it that no serial is ever given twice.
+    fn place(&mut self, rest: Vec<Slot>) -> Result<(), MediumError> {
+        let dead: Vec<(u32, Segment)> = self.segments.range(..self.floor).map(|(k, s)| (*k, *s)).collect();
+        for (serial, segment) in dead {
+            let slot = Slot { id: segment.id, len: segment.len, header: None, blank: false };
+            self.outnumber(&slot)?;
+            self.retiring.push_back(Retiring { serial, stage: Stage::Floored(Ticket(0)) });
+        }
+        for slot in rest {
+            self.outnumber(&slot)?;
+            if slot.len != self.config.segment_bytes || (self.config.erase && !slot.blank) {
+                self.tickets.wrote();
+                self.medium.remove(slot.id)?;
+                self.space.total -= u64::from(slot.len);
+            } else {
+                self.space.free.push_back((slot.id, slot.len));
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment begun before the crash may have lost its header and kept records: skip its serial.
+    fn outnumber(&mut self, slot: &Slot) -> Result<(), MediumError> {
+        let bytes = read_whole(&self.medium, slot)?;
+        for found in Scan::new(&bytes, None, None) {
+            if let Found::Record { header, .. } = found
+                && header.serial.abs_diff(self.head) <= NEAR
+            {
+                self.next_serial = self.next_serial.max(header.serial.saturating_add(1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells damage from unfinished writes, and fills the latter so that they never look like damage later.
+    fn judge(&mut self, read: &mut Read) -> Result<(), MediumError> {
+        let last_synced = read.synced.iter().rev().find(|(_, synced)| **synced > 0).map_or(0, |(serial, _)| *serial);
+        for Suspect { serial, mut loss } in core::mem::take(&mut read.suspects) {
+            let witnessed = read.synced.get(&serial).is_some_and(|synced| loss.offset < *synced);
+            if serial < last_synced || witnessed {
+                loss.cause = Cause::Damaged;
+            } else {
+                self.fill(serial, &loss)?;
+            }
+            read.recovery.add(loss);
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, serial: u32, loss: &Loss) -> Result<(), MediumError> {
+        let seq = self.next_seq();
+        let Some(segment) = self.segments.get(&serial).filter(|s| s.version == VERSION) else { return Ok(()) };
+        if loss.offset < SEGMENT_HEADER || loss.bytes < RECORD_HEADER || loss.offset + loss.bytes > segment.len {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        filler(seq, serial, 0, loss.bytes).encode(&[], &[], &mut bytes);
+        self.tickets.wrote();
+        self.medium.write(segment.id, loss.offset, &bytes)
+    }
+
+    /// Makes the first segment of a new store and the reserve. A full medium is no reason not to open.
+    fn start(&mut self) -> Result<(), MediumError> {
+        if !self.segments.contains_key(&self.head) {
+            self.begin(0, super::Urgency::Urgent).map_err(MediumError::from)?;
+        }
+        self.unwitnessed = 1;
+        while !self.config.erase && self.step_dead()? {}
+        self.prepare()
+    }
+}
+
+impl Read {
+    /// Reads one segment; returns where its records end.
+    fn segment(&mut self, serial: u32, id: SegmentId, mut scan: Scan<'_>, sink: &mut impl Sink) -> u32 {
+        let mut synced = 0;
+        while let Some(found) = scan.next() {
+            match found {
+                Found::Record { offset, header, head, body } => {
+                    self.recovery.records += 1;
+                    self.next_seq = self.next_seq.max(header.seq.0.saturating_add(1));
+                    synced = synced.max(header.synced);
+                    sink.record(Loc { serial, offset, len: header.len }, &header, head, body);
+                }
+                Found::Hole(hole) => self.suspect(serial, id, &hole, sink),
+            }
+        }
+        self.synced.insert(serial, synced);
+        scan.at()
+    }
+
+    fn suspect(&mut self, serial: u32, id: SegmentId, hole: &Hole<'_>, sink: &mut impl Sink) {
+        let len = hole.about.map_or(0, |(header, _, _)| header.len);
+        let subject = sink.hole(Loc { serial, offset: hole.offset, len }, hole);
+        let loss =
+            Loss { segment: id, offset: hole.offset, bytes: hole.len, cause: Cause::Unfinished, seq: hole.seq(), subject };
+        self.suspects.push(Suspect { serial, loss });
+    }
+}
+
+impl Recovery {
+    fn add(&mut self, loss: Loss) {
+        if self.losses.len() < MAX_LOSSES {
+            self.losses.push(loss);
+        } else {
+            self.more_losses = self.more_losses.saturating_add(1);
+        }
+    }
+}
+
+/// Reads all headers and refuses what is not ours to touch. Changes nothing.
+fn survey<M: Medium>(medium: &M, config: &Config) -> Result<Vec<Slot>, OpenError> {
+    let mut slots = Vec::new();
+    for id in medium.list()? {
+        let len = medium.len(id)?;
+        let mut bytes = [0; SEGMENT_HEADER as usize];
+        if len >= SEGMENT_HEADER {
+            medium.read(id, 0, &mut bytes)?;
+        }
+        let header = SegmentHeader::parse(&bytes);
+        if let Some(header) = header {
+            if header.version > VERSION {
+                return Err(OpenError::Newer(header.version));
+            }
+            if header.store != config.store.byte() {
+                return Err(OpenError::WrongKind);
+            }
+        }
+        let header = header.filter(|h| h.len == len && migratable(h.version, config.steps));
+        slots.push(Slot { id, len, header, blank: bytes.iter().all(|b| *b == 0) });
+    }
+    slots.sort_by_key(|slot| slot.id);
+    Ok(slots)
+}
+
+/// A segment whose header is lost.
+fn headless(slot: &Slot, serial: u32) -> Suspect {
+    let (cause, subject) = (Cause::Unfinished, Subject::Housekeeping);
+    Suspect { serial, loss: Loss { segment: slot.id, offset: 0, bytes: SEGMENT_HEADER, cause, seq: None, subject } }
+}
+
+fn read_whole<M: Medium>(medium: &M, slot: &Slot) -> Result<Vec<u8>, MediumError> {
+    let mut bytes = alloc::vec![0; slot.len as usize];
+    medium.read(slot.id, 0, &mut bytes)?;
+    Ok(bytes)
+}
