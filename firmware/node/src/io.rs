@@ -40,8 +40,8 @@ pub enum StationKind {
 pub trait Directory: Keyring {
     /// What `index` is; `None` when the roster does not list it or has revoked it.
     fn kind(&self, index: Index) -> Option<StationKind>;
-    /// All gateways of the roster but ourselves, ascending.
-    fn gateways(&self) -> Vec<Index>;
+    /// All members of the roster, ascending: attachment claims of each are followed on every uplink.
+    fn members(&self) -> Vec<Index>;
     /// Whether the member's signature on the claim verifies.
     fn verify_claim(&self, claim: &Claim) -> bool;
 }

@@ -1,4 +1,428 @@
 //! What a member's device runs on its way to ONE gateway over one link (spec §70.2).
+//!
+//! ```text
+//!        up                heard a gateway           owner's claim            Attached
+//! Down ───────► Searching ────────────────► Claiming ─────────────► Attaching ────────► Attached
+//!   ▲               ▲                                                   │ no answer        │ silent
+//!   └── down, from  └───────────────────────────────────────────────────┴──────────────────┘
+//!       anywhere
+//! ```
+//! The owner (an endpoint, a simulator) signs claims, holds what is to be sent, and answers arrivals once they are
+//! durable. The leaf never keeps a parcel that its owner does not keep.
 
-pub use picket_link::Counters as LinkCounters;
-pub use picket_link::{Config as LinkConfig, Duplex, Framing};
+pub mod limits;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+use crate::io::{Directory, StationKind};
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use picket_link::{Event, Link, Offer};
+use picket_wire::control::{Claim, Control, Hello, RefuseReason, Token};
+use picket_wire::time::{Duration, Instant};
+use picket_wire::{Identity, Index, Precedence};
+use stage::{Attached, Attaching, Searching, Stage};
+
+pub use picket_link::{
+    Arrival, Config as LinkConfig, Counters as LinkCounters, Duplex, Framing, Keyring, OfferId, Owed, ParcelKind,
+};
+
+/// A parcel to be offered to the gateway we are attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// Handle, given back in [`Outcome`].
+    pub id: OfferId,
+    /// What `bytes` are.
+    pub kind: ParcelKind,
+    /// Urgency.
+    pub precedence: Precedence,
+    /// Identity.
+    pub identity: Identity,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What the leaf asks of its owner or tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Put these bytes on the medium, then call [`Leaf::sent`].
+    Transmit(Vec<u8>),
+    /// Sign a claim to be attached to this gateway, with a sequence higher than any before, durable before it is used;
+    /// give it to [`Leaf::claim`].
+    WantClaim {
+        /// The gateway.
+        gateway: Index,
+    },
+    /// The gateway knows a higher sequence of ours than the claim had: the owner's memory is older than the network's.
+    /// [`Outcome::WantClaim`] follows.
+    Outrun {
+        /// The sequence it knows.
+        sequence: u32,
+    },
+    /// Attached: parcels may be offered.
+    Attached {
+        /// The gateway.
+        gateway: Index,
+        /// Sequence of the claim.
+        sequence: u32,
+        /// Parcels it holds for us.
+        held: u16,
+    },
+    /// All that was held when we attached has been handed over: everything before this was told as
+    /// [`Outcome::Arrived`].
+    Drained {
+        /// The gateway.
+        gateway: Index,
+    },
+    /// Not attached any more; all offers are withdrawn.
+    Detached {
+        /// From which gateway.
+        gateway: Index,
+        /// Why.
+        because: Lost,
+    },
+    /// A parcel arrived from a gateway: answer with [`Leaf::acknowledge`] or [`Leaf::refuse`].
+    Arrived(Arrival),
+    /// The gateway took custody, or had already.
+    Accepted {
+        /// Which offer.
+        offer: OfferId,
+        /// The recipient's token, when it is attached to the same gateway.
+        delivered: Option<Token>,
+    },
+    /// The gateway refused.
+    Refused {
+        /// Which offer.
+        offer: OfferId,
+        /// Why.
+        reason: RefuseReason,
+        /// When to offer again; zero = never in this form.
+        retry: Duration,
+    },
+}
+
+/// Why an attachment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The link went down.
+    LinkDown,
+    /// The gateway was not heard for too long.
+    Silent,
+}
+
+/// Where the leaf stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The link is down.
+    Down,
+    /// The link is up; no gateway has been heard.
+    Searching,
+    /// A gateway was heard and has not answered our claim yet.
+    Attaching(Index),
+    /// Attached.
+    Attached(Index),
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Leaf {
+    link: Link,
+    config: LinkConfig,
+    stage: Stage,
+    offered: BTreeSet<OfferId>,
+    outcomes: VecDeque<Outcome>,
+    transmitting: bool,
+}
+
+impl Leaf {
+    /// A leaf over a link that is down.
+    #[must_use]
+    pub fn new(config: LinkConfig) -> Self {
+        Self {
+            link: Link::new(config.clone()),
+            config,
+            stage: Stage::Down,
+            offered: BTreeSet::new(),
+            outcomes: VecDeque::new(),
+            transmitting: false,
+        }
+    }
+
+    /// The medium works.
+    pub fn up(&mut self, now: Instant) {
+        self.down(now);
+        self.link.up(now);
+        self.stage = Stage::Searching(Searching::begin(now));
+    }
+
+    /// The medium is gone.
+    pub fn down(&mut self, now: Instant) {
+        self.leave(Lost::LinkDown);
+        self.link.down(now);
+        self.stage = Stage::Down;
+        self.transmitting = false;
+    }
+
+    /// Bytes from the medium.
+    pub fn receive(&mut self, now: Instant, bytes: &[u8], directory: &dyn Directory) {
+        self.link.receive(now, bytes, directory);
+        while let Some(event) = self.link.poll_event() {
+            self.on_event(now, event, directory);
+        }
+    }
+
+    /// The last transmission is with the medium.
+    pub const fn sent(&mut self) {
+        self.transmitting = false;
+    }
+
+    /// The claim asked for by [`Outcome::WantClaim`], durable. One that is not asked for (any more) is ignored.
+    pub fn claim(&mut self, now: Instant, claim: Claim) {
+        if matches!(self.stage, Stage::Claiming { gateway } if gateway == claim.gateway) {
+            self.stage = Stage::Attaching(Attaching::begin(now, claim));
+        }
+    }
+
+    /// How many more parcels may be offered now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        match &self.stage {
+            Stage::Attached(a) => self.link.room(a.claim.gateway),
+            Stage::Down | Stage::Searching(_) | Stage::Claiming { .. } | Stage::Attaching(_) => 0,
+        }
+    }
+
+    /// Offers a parcel for custody to the gateway we are attached to.
+    ///
+    /// # Errors
+    /// Gives it back when not attached or [`Leaf::room`] is 0.
+    pub fn offer(&mut self, now: Instant, parcel: Parcel) -> Result<(), Parcel> {
+        let Stage::Attached(attached) = &self.stage else { return Err(parcel) };
+        let Parcel { id, kind, precedence, identity, bytes } = parcel;
+        let offer = Offer { id, to: attached.claim.gateway, kind, precedence, identity, bytes };
+        self.link.offer(now, offer).map_err(|o| Parcel {
+            id: o.id,
+            kind: o.kind,
+            precedence: o.precedence,
+            identity: o.identity,
+            bytes: o.bytes,
+        })?;
+        self.offered.insert(id);
+        Ok(())
+    }
+
+    /// Stops offering.
+    pub fn withdraw(&mut self, offer: OfferId) {
+        if self.offered.remove(&offer) {
+            self.link.withdraw(offer);
+        }
+    }
+
+    /// Answers an arrival that is durable now, with the delivered token when it was for us and opened.
+    pub fn acknowledge(&mut self, now: Instant, owed: Owed, delivered: Option<Token>) {
+        self.link.acknowledge(now, owed, delivered, Duration::ZERO);
+    }
+
+    /// Refuses an arrival.
+    pub fn refuse(&mut self, now: Instant, owed: Owed, reason: RefuseReason, retry: Duration) {
+        self.link.refuse(now, owed, reason, retry);
+    }
+
+    /// The next thing to do or to tell; call until `None`.
+    pub fn poll(&mut self, now: Instant, directory: &dyn Directory) -> Option<Outcome> {
+        self.run_timers(now, directory.me());
+        while let Some(event) = self.link.poll_event() {
+            self.on_event(now, event, directory);
+        }
+        if let Some(outcome) = self.outcomes.pop_front() {
+            return Some(outcome);
+        }
+        if self.transmitting || matches!(self.stage, Stage::Down) {
+            return None;
+        }
+        let bytes = self.link.poll_transmit(now, directory)?;
+        self.transmitting = true;
+        Some(Outcome::Transmit(bytes))
+    }
+
+    /// When to poll again if nothing else happens.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Instant> {
+        let link = if self.transmitting || matches!(self.stage, Stage::Down) { None } else { self.link.next_wake() };
+        match (link, self.stage.due(&self.config)) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        match &self.stage {
+            Stage::Down => Standing::Down,
+            Stage::Searching(_) => Standing::Searching,
+            Stage::Claiming { gateway } => Standing::Attaching(*gateway),
+            Stage::Attaching(a) => Standing::Attaching(a.claim.gateway),
+            Stage::Attached(a) => Standing::Attached(a.claim.gateway),
+        }
+    }
+
+    /// Counters of the link.
+    #[must_use]
+    pub const fn counters(&self) -> &LinkCounters {
+        self.link.counters()
+    }
+
+    fn on_event(&mut self, now: Instant, event: Event, directory: &dyn Directory) {
+        match event {
+            Event::Heard(from) => self.on_heard(now, from, directory),
+            Event::Arrived(arrival) => {
+                self.on_heard(now, arrival.from, directory);
+                if directory.kind(arrival.from) == Some(StationKind::Gateway) {
+                    self.outcomes.push_back(Outcome::Arrived(arrival));
+                }
+            }
+            Event::Accepted { offer, delivered } => {
+                if self.offered.remove(&offer) {
+                    self.outcomes.push_back(Outcome::Accepted { offer, delivered });
+                }
+            }
+            Event::Refused { offer, reason, retry } => {
+                if self.offered.remove(&offer) {
+                    // It had taken custody before: only its acknowledgement was lost.
+                    self.outcomes.push_back(match reason {
+                        RefuseReason::PassedOn => Outcome::Accepted { offer, delivered: None },
+                        RefuseReason::Full
+                        | RefuseReason::Expired
+                        | RefuseReason::HopLimit
+                        | RefuseReason::UnknownDestination
+                        | RefuseReason::RateLimited => Outcome::Refused { offer, reason, retry },
+                    });
+                }
+            }
+            Event::Control { from, message } => self.on_control(now, from, message, directory),
+        }
+    }
+
+    /// An authentic frame of this station was heard.
+    fn on_heard(&mut self, now: Instant, from: Index, directory: &dyn Directory) {
+        match &mut self.stage {
+            Stage::Searching(_) if directory.kind(from) == Some(StationKind::Gateway) => self.want_claim(from),
+            Stage::Attached(a) if a.claim.gateway == from => a.heard(now),
+            Stage::Down | Stage::Searching(_) | Stage::Claiming { .. } | Stage::Attaching(_) | Stage::Attached(_) => {}
+        }
+    }
+
+    fn on_control(&mut self, now: Instant, from: Option<Index>, message: Control, directory: &dyn Directory) {
+        match message {
+            Control::Hello(hello) => self.on_hello(now, hello, directory),
+            Control::Attached { sequence, held } => self.on_attached(now, from, sequence, held),
+            Control::Drained { sequence } => self.on_drained(now, from, sequence),
+            // Not for members, or handled inside the link.
+            Control::Attach(_)
+            | Control::Claim(_)
+            | Control::Ack { .. }
+            | Control::AckDelivered { .. }
+            | Control::Refuse { .. }
+            | Control::Receipt(_)
+            | Control::Notice(_)
+            | Control::FragmentReport { .. }
+            | Control::Poll { .. } => {}
+        }
+    }
+
+    fn on_hello(&mut self, now: Instant, hello: Hello, directory: &dyn Directory) {
+        if !hello.gateway {
+            return;
+        }
+        self.on_heard(now, hello.index, directory);
+        // A gateway that asks who is there has just come up: it may not know us any more. The same claim, idempotent.
+        if let Stage::Attached(a) = &self.stage {
+            if hello.answer && a.claim.gateway == hello.index && a.may_reattach(now) {
+                self.stage = Stage::Attaching(Attaching::again(now, a.claim));
+            }
+        }
+    }
+
+    fn on_attached(&mut self, now: Instant, from: Option<Index>, sequence: u32, held: u16) {
+        let Stage::Attaching(attaching) = &self.stage else { return };
+        let claim = attaching.claim;
+        if from != Some(claim.gateway) {
+            return;
+        }
+        if sequence == claim.sequence {
+            self.stage = Stage::Attached(Attached::begin(now, claim));
+            self.outcomes.push_back(Outcome::Attached { gateway: claim.gateway, sequence, held });
+            if held == 0 {
+                self.on_drained(now, from, sequence);
+            }
+        } else if sequence > claim.sequence && sequence - claim.sequence <= limits::OUTRUN_MAX {
+            self.outcomes.push_back(Outcome::Outrun { sequence });
+            self.want_claim(claim.gateway);
+        }
+    }
+
+    fn on_drained(&mut self, now: Instant, from: Option<Index>, sequence: u32) {
+        let Stage::Attached(a) = &mut self.stage else { return };
+        if from == Some(a.claim.gateway) && sequence == a.claim.sequence && !a.drained {
+            a.drained = true;
+            a.heard(now);
+            let gateway = a.claim.gateway;
+            self.outcomes.push_back(Outcome::Drained { gateway });
+        }
+    }
+
+    fn want_claim(&mut self, gateway: Index) {
+        self.leave(Lost::Silent);
+        self.stage = Stage::Claiming { gateway };
+        self.outcomes.push_back(Outcome::WantClaim { gateway });
+    }
+
+    /// Ends an attachment (also one being renewed): offers are withdrawn, the owner is told.
+    fn leave(&mut self, because: Lost) {
+        let gateway = match &self.stage {
+            Stage::Attached(a) => Some(a.claim.gateway),
+            Stage::Attaching(a) if a.again => Some(a.claim.gateway),
+            Stage::Down | Stage::Searching(_) | Stage::Claiming { .. } | Stage::Attaching(_) => None,
+        };
+        for offer in core::mem::take(&mut self.offered) {
+            self.link.withdraw(offer);
+        }
+        if let Some(gateway) = gateway {
+            self.outcomes.push_back(Outcome::Detached { gateway, because });
+        }
+    }
+
+    fn run_timers(&mut self, now: Instant, me: Index) {
+        if self.stage.due(&self.config).is_none_or(|due| now < due) {
+            return;
+        }
+        let hello = Control::Hello(Hello { index: me, gateway: false, answer: true });
+        match &mut self.stage {
+            Stage::Down | Stage::Claiming { .. } => {}
+            Stage::Searching(s) => {
+                s.asked(now, me);
+                // A full control queue: the next attempt comes anyway.
+                let _later = self.link.send(now, None, hello);
+            }
+            Stage::Attaching(a) if a.exhausted() => {
+                self.leave(Lost::Silent);
+                self.stage = Stage::Searching(Searching::begin(now));
+            }
+            Stage::Attaching(a) => {
+                a.asked(now, &self.config);
+                let claim = a.claim;
+                let _later = self.link.send(now, Some(claim.gateway), Control::Attach(claim));
+            }
+            Stage::Attached(a) if a.lost() => {
+                self.leave(Lost::Silent);
+                self.stage = Stage::Searching(Searching::begin(now));
+            }
+            Stage::Attached(a) => {
+                a.probed(now);
+                let _later = self.link.send(now, None, hello);
+            }
+        }
+    }
+}

@@ -72,6 +72,7 @@ struct Custody {
     tried: Vec<Way>,
     failures: u8,
     rounds: u8,
+    since: Instant,
 }
 
 type Rank = (Reverse<Precedence>, ParcelKey);
@@ -120,6 +121,11 @@ impl Relay {
     pub fn state(&self, key: ParcelKey) -> Option<State> {
         self.custody.get(&key).map(|c| c.state)
     }
+    /// Since when a parcel is in custody (or since the last restart).
+    #[must_use]
+    pub fn since(&self, key: ParcelKey) -> Option<Instant> {
+        self.custody.get(&key).map(|c| c.since)
+    }
     /// Parcels in custody for a destination, oldest first.
     pub fn held_for(&self, destination: Index) -> impl Iterator<Item = ParcelKey> {
         self.by_destination.get(&destination).into_iter().flatten().copied()
@@ -135,6 +141,7 @@ impl Relay {
             tried: Vec::new(),
             failures: 0,
             rounds: 0,
+            since: now,
         };
         self.custody.insert(key, custody);
         self.by_destination.entry(destination).or_default().insert(key);

@@ -1,0 +1,381 @@
+//! What arrives: parcels offered to us, and answers to what we offered.
+
+use super::custody::{Creditor, Durable};
+use super::meta::{Fate, Incoming, Kind, Meta};
+use super::{Count, Gateway};
+use crate::io::{Directory, LinkId, Output, Report, StationKind};
+use crate::limits::{DRAIN_RETRY, RECEIPT_HOPS, RECEIPT_PRECEDENCE};
+use picket_link::{Arrival, Event, OfferId, Owed, ParcelKind};
+use picket_relay::{Admission, Failure, Offered, ParcelKey, Way, admit};
+use picket_store::{Medium, PutError, Seq, Ticket};
+use picket_wire::control::{Control, Notice, NoticeReason, Receipt, ReceiptKind, RefuseReason, Token};
+use picket_wire::envelope::{Class, Envelope};
+use picket_wire::time::{Duration, Instant};
+use picket_wire::{Identity, Index};
+
+/// A parcel offered to us, whatever way it came.
+#[derive(Debug)]
+pub(super) struct Deposit<'a> {
+    pub kind: ParcelKind,
+    pub identity: Identity,
+    pub bytes: &'a [u8],
+    pub creditor: Creditor,
+}
+
+impl Creditor {
+    pub(super) const fn owed(&self) -> &Owed {
+        match self {
+            Self::Port { owed, .. } | Self::Uplink { owed, .. } => owed,
+        }
+    }
+}
+
+impl<M: Medium> Gateway<M> {
+    pub(super) fn received(&mut self, now: Instant, id: LinkId, bytes: &[u8], dir: &dyn Directory) {
+        let Some(port) = self.ports.get_mut(&id) else { return };
+        port.link.receive(now, bytes, dir);
+        while let Some(event) = self.ports.get_mut(&id).and_then(|p| p.link.poll_event()) {
+            self.link_event(now, id, event, dir);
+        }
+    }
+
+    fn link_event(&mut self, now: Instant, id: LinkId, event: Event, dir: &dyn Directory) {
+        match event {
+            Event::Heard(who) => self.heard(now, id, who, dir),
+            Event::Arrived(arrival) => self.arrived_by_link(now, id, &arrival, dir),
+            Event::Accepted { offer, delivered } => {
+                let key = ParcelKey(offer.0);
+                self.accepted(now, key, delivered, dir);
+            }
+            Event::Refused { offer: OfferId(key), reason, retry } => {
+                self.offer_refused(now, ParcelKey(key), None, reason, retry);
+            }
+            Event::Control { from, message } => self.control(now, id, from, message, dir),
+        }
+    }
+
+    fn arrived_by_link(&mut self, now: Instant, id: LinkId, arrival: &Arrival, dir: &dyn Directory) {
+        let (hop_limit, round) = match arrival.kind {
+            ParcelKind::Envelope => picket_wire::control::offer_of(&arrival.bytes),
+            ParcelKind::Control => (Control::decode(&arrival.bytes).map_or(0, |c| c.hops()), 0),
+        };
+        let owed = Owed { from: arrival.from, identity: arrival.identity, hop_limit, round };
+        let creditor = Creditor::Port { port: id.0, owed };
+        let deposit = Deposit { kind: arrival.kind, identity: arrival.identity, bytes: &arrival.bytes, creditor };
+        self.deposit(now, &deposit, dir);
+    }
+
+    /// Decides about an offered parcel (spec §55.2): stores it, answers it again, or refuses it.
+    pub(super) fn deposit(&mut self, now: Instant, deposit: &Deposit<'_>, dir: &dyn Directory) {
+        let Some((incoming, lifetime)) = self.read(deposit) else {
+            self.counters.add(Count::UnparsableParcels);
+            return self.settle(&deposit.creditor);
+        };
+        let meta = incoming.meta;
+        let offered = Offered {
+            identity: deposit.identity,
+            from: meta.ingress,
+            round: meta.round,
+            alive: lifetime > Duration::ZERO,
+            known_destination: dir.kind(meta.destination) == Some(StationKind::Member),
+            attached_here: self.relay.surroundings().attached_port(meta.destination).is_some(),
+            hop_limit: meta.hop_limit,
+        };
+        match admit(&offered, self.custody.known(now, &deposit.identity)) {
+            Admission::Take if self.host.stopping => {
+                self.counters.add(Count::RefusedStopping);
+                self.refuse(now, deposit.creditor, RefuseReason::Full, DRAIN_RETRY, dir);
+            }
+            Admission::Take => self.take(now, deposit, &incoming, lifetime, dir),
+            Admission::Wait => {
+                self.custody.also_owed(&deposit.identity, deposit.creditor);
+            }
+            Admission::AcknowledgeAgain(token) => {
+                self.counters.add(Count::DuplicatesAcknowledged);
+                self.acknowledge(now, deposit.creditor, token, dir);
+            }
+            Admission::Refuse(reason) => {
+                self.counters.add(refusal(reason));
+                self.refuse(now, deposit.creditor, reason, Duration::ZERO, dir);
+            }
+        }
+    }
+
+    /// Facts of a deposit; `None` when its bytes are no parcel.
+    fn read(&self, deposit: &Deposit<'_>) -> Option<(Incoming, Duration)> {
+        let owed = deposit.creditor.owed();
+        let (kind, precedence, destination, source, lifetime) = match deposit.kind {
+            ParcelKind::Envelope => {
+                let envelope = Envelope::parse(deposit.bytes).ok()?;
+                let h = envelope.header();
+                let kind = match h.class {
+                    Class::Pairwise | Class::Room => Kind::Message,
+                    Class::Housekeeping => Kind::Housekeeping,
+                };
+                (kind, h.precedence, h.destination, h.source, h.lifetime.duration())
+            }
+            ParcelKind::Control => match Control::decode(deposit.bytes).ok()? {
+                Control::Receipt(Receipt { to, .. }) | Control::Notice(Notice { to, .. }) => {
+                    (Kind::Control, RECEIPT_PRECEDENCE, to, to, self.config.max_delay)
+                }
+                Control::Hello(_)
+                | Control::Attach(_)
+                | Control::Attached { .. }
+                | Control::Drained { .. }
+                | Control::Claim(_)
+                | Control::Ack { .. }
+                | Control::AckDelivered { .. }
+                | Control::Refuse { .. }
+                | Control::FragmentReport { .. }
+                | Control::Poll { .. } => return None,
+            },
+        };
+        let meta = Meta {
+            destination,
+            source,
+            ingress: owed.from,
+            hop_limit: owed.hop_limit,
+            round: owed.round,
+            raised: 0,
+            fate: Fate::Open,
+        };
+        Some((Incoming { kind, precedence, meta }, lifetime.min(self.config.max_delay)))
+    }
+
+    fn take(
+        &mut self,
+        now: Instant,
+        deposit: &Deposit<'_>,
+        incoming: &Incoming,
+        lifetime: Duration,
+        dir: &dyn Directory,
+    ) {
+        let put = self.custody.put(now, deposit.identity, incoming, lifetime, deposit.bytes, Some(deposit.creditor));
+        match put {
+            Ok(_) => {}
+            Err(PutError::Full { retry_after }) => {
+                self.counters.add(Count::RefusedFull);
+                self.refuse(now, deposit.creditor, RefuseReason::Full, retry_after, dir);
+            }
+            Err(PutError::TooLarge | PutError::Medium(_) | PutError::Failed) => {
+                self.store_trouble();
+                self.refuse(now, deposit.creditor, RefuseReason::Full, DRAIN_RETRY, dir);
+            }
+        }
+    }
+
+    pub(super) fn synced(&mut self, now: Instant, ticket: Ticket) {
+        for durable in self.custody.synced(ticket) {
+            self.now_durable(now, durable);
+        }
+        if self.custody.queue_mut().maintain(now, self.host.wall).is_err() {
+            self.store_trouble();
+        }
+    }
+
+    /// Durable: into custody, and only now acknowledged.
+    fn now_durable(&mut self, now: Instant, durable: Durable) {
+        let key = ParcelKey(durable.seq.0);
+        let Some((kind, identity, meta)) = self.custody.meta(now, key) else { return };
+        if kind == Kind::Claim {
+            return;
+        }
+        let precedence = self.custody.queue().entry(now, durable.seq).map_or(RECEIPT_PRECEDENCE, |e| e.precedence);
+        self.relay.take(now, key, meta.destination, meta.ingress, precedence);
+        self.counters.add(Count::ParcelsTaken);
+        self.out.push_back(Output::Report(Report::Taken { identity }));
+        let merge = kind == Kind::Message && self.relay.surroundings().attached_port(meta.destination).is_some();
+        for creditor in durable.creditors {
+            let until = if merge { self.hold_of(now, &creditor) } else { now };
+            self.custody.hold(durable.seq, creditor, until);
+        }
+    }
+
+    /// Until when an answer may wait for the delivered token: only where air is scarce.
+    fn hold_of(&self, now: Instant, creditor: &Creditor) -> Instant {
+        match creditor {
+            Creditor::Port { port, .. } if self.ports.get(&LinkId(*port)).is_some_and(|p| p.paced) => {
+                now + self.config.receipt_hold
+            }
+            Creditor::Port { .. } | Creditor::Uplink { .. } => now,
+        }
+    }
+
+    /// Answers: custody taken (and delivered).
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Instant,
+        creditor: Creditor,
+        delivered: Option<Token>,
+        dir: &dyn Directory,
+    ) {
+        match creditor {
+            Creditor::Port { port, owed } => {
+                if let Some(port) = self.ports.get_mut(&LinkId(port)) {
+                    port.link.acknowledge(now, owed, delivered, Duration::ZERO);
+                }
+            }
+            Creditor::Uplink { uplink, owed, .. } => self.uplink_acknowledge(uplink, &owed, delivered, dir),
+        }
+        self.settle(&creditor);
+    }
+
+    fn refuse(&mut self, now: Instant, creditor: Creditor, reason: RefuseReason, retry: Duration, dir: &dyn Directory) {
+        match creditor {
+            Creditor::Port { port, owed } => {
+                if let Some(port) = self.ports.get_mut(&LinkId(port)) {
+                    port.link.refuse(now, owed, reason, retry);
+                }
+            }
+            Creditor::Uplink { uplink, owed, .. } => self.uplink_refuse(uplink, &owed, reason, retry, dir),
+        }
+        self.settle(&creditor);
+    }
+
+    /// The broker may forget its delivery: the answer is given, or the bytes were worthless.
+    pub(super) fn settle(&mut self, creditor: &Creditor) {
+        if let Creditor::Uplink { uplink, delivery, .. } = creditor {
+            self.out.push_back(Output::Settle(*uplink, *delivery));
+        }
+    }
+
+    /// The next custodian, or the recipient, has it.
+    pub(super) fn accepted(&mut self, now: Instant, key: ParcelKey, delivered: Option<Token>, dir: &dyn Directory) {
+        let Some((kind, identity, meta)) = self.custody.meta(now, key) else { return };
+        let recipient =
+            matches!(self.relay.state(key), Some(picket_relay::State::Offered { way: Way::Attached { .. }, .. }));
+        let fate = if recipient || delivered.is_some() { Fate::Delivered(delivered) } else { Fate::PassedOn };
+        self.relay.drop(key);
+        self.custody.finish(now, key, fate, self.config.max_delay);
+        self.counters.add(if recipient { Count::ParcelsDelivered } else { Count::ParcelsPassed });
+        self.out.push_back(Output::Report(Report::Passed { identity, to: meta.destination }));
+        let waiting = self.custody.held_answers(Seq(key.0));
+        let merged = delivered.is_some() && !waiting.is_empty();
+        for creditor in waiting {
+            self.acknowledge(now, creditor, delivered, dir);
+        }
+        match delivered {
+            Some(_) if merged => self.counters.add(Count::ReceiptsMerged),
+            Some(token) if kind == Kind::Message => self.make_receipt(now, identity, meta.source, token),
+            Some(_) | None => {}
+        }
+    }
+
+    fn make_receipt(&mut self, now: Instant, identity: Identity, to: Index, token: Token) {
+        let receipt = Receipt { to, hops: RECEIPT_HOPS, id: identity.id(), kind: ReceiptKind::Delivered, token };
+        self.counters.add(Count::ReceiptsMade);
+        self.put_own(now, Control::Receipt(receipt), to);
+    }
+
+    /// Stores a parcel of our own making; nobody is owed an answer for it.
+    fn put_own(&mut self, now: Instant, message: Control, to: Index) {
+        let mut buffer = [0; picket_wire::limits::CONTROL_MAX];
+        let (Ok(bytes), Some(identity)) = (message.encode(&mut buffer), message.parcel_identity()) else { return };
+        if self.custody.known(now, &identity) != picket_relay::Known::Fresh {
+            return;
+        }
+        let meta = Meta {
+            destination: to,
+            source: to,
+            ingress: self.me,
+            hop_limit: RECEIPT_HOPS,
+            round: 0,
+            raised: 0,
+            fate: Fate::Open,
+        };
+        let incoming = Incoming { kind: Kind::Control, precedence: RECEIPT_PRECEDENCE, meta };
+        let lifetime = self.config.max_delay;
+        if self.custody.put(now, identity, &incoming, lifetime, bytes, None).is_err() {
+            self.counters.add(Count::NoticesDropped);
+        }
+    }
+
+    /// The other side of an offer said no. `way` is the uplink it came by; on a link it is the one offered on.
+    pub(super) fn offer_refused(
+        &mut self,
+        now: Instant,
+        key: ParcelKey,
+        way: Option<Way>,
+        reason: RefuseReason,
+        retry: Duration,
+    ) {
+        let Some(picket_relay::State::Offered { way: offered, .. }) = self.relay.state(key) else { return };
+        if way.is_some_and(|w| w != offered) {
+            return;
+        }
+        self.counters.add(Count::OffersRefused);
+        let raise = self.relay.failed(now, key, offered, Failure::Refused(reason, retry));
+        if raise && let Some((_, _, meta)) = self.custody.meta(now, key) {
+            let meta = Meta { raised: (meta.raised + 1) & 3, ..meta };
+            if self.custody.queue_mut().note(Seq(key.0), &meta.encode()).is_err() {
+                self.store_trouble();
+            }
+        }
+    }
+
+    /// Lifetimes that ended.
+    pub(super) fn expire(&mut self, now: Instant, dir: &dyn Directory) {
+        if self.custody.queue().next_deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        let over: alloc::vec::Vec<ParcelKey> = self.custody.queue().expired(now).map(|seq| ParcelKey(seq.0)).collect();
+        for key in over {
+            match self.custody.meta(now, key) {
+                Some((Kind::Claim, ..)) => self.claim_expired(now, key),
+                Some(_) | None => self.died(now, key, NoticeReason::Expired, dir),
+            }
+        }
+    }
+
+    /// A parcel ends undelivered: its sender is told, unless it was itself a receipt or housekeeping.
+    pub(super) fn died(&mut self, now: Instant, key: ParcelKey, reason: NoticeReason, dir: &dyn Directory) {
+        let known = self.custody.meta(now, key);
+        self.relay.drop(key);
+        self.custody.finish(now, key, Fate::Died, self.config.max_delay);
+        if let Some((kind, identity, meta)) = known {
+            self.report_death(now, kind, identity, meta.source, reason, dir);
+        }
+    }
+
+    pub(super) fn report_death(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        identity: Identity,
+        source: Index,
+        reason: NoticeReason,
+        dir: &dyn Directory,
+    ) {
+        self.counters.add(match reason {
+            NoticeReason::Expired => Count::ParcelsExpired,
+            NoticeReason::HopLimit | NoticeReason::UnknownDestination => Count::ParcelsHopLimit,
+            NoticeReason::Damaged => Count::ParcelsDamaged,
+        });
+        self.out.push_back(Output::Report(Report::Died { identity, reason }));
+        if kind != Kind::Message {
+            return;
+        }
+        let Some(key) = dir.link_key(source) else { return self.counters.add(Count::NoticesDropped) };
+        let notice = Notice {
+            to: source,
+            hops: RECEIPT_HOPS,
+            id: identity.id(),
+            reason,
+            gateway: self.me,
+            mac: picket_wire::keys::notice_mac(&key, identity.id(), reason),
+        };
+        self.counters.add(Count::NoticesMade);
+        self.put_own(now, Control::Notice(notice), source);
+    }
+}
+
+const fn refusal(reason: RefuseReason) -> Count {
+    match reason {
+        RefuseReason::Full => Count::RefusedFull,
+        RefuseReason::PassedOn => Count::RefusedPassedOn,
+        RefuseReason::Expired => Count::RefusedExpired,
+        RefuseReason::HopLimit => Count::RefusedHopLimit,
+        RefuseReason::UnknownDestination => Count::RefusedUnknownDestination,
+        RefuseReason::RateLimited => Count::RefusedRateLimited,
+    }
+}

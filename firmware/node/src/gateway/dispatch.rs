@@ -1,0 +1,169 @@
+//! Putting out what may leave: offers on links, publishes on uplinks, transmissions.
+
+use super::meta::{Kind, Meta};
+use super::{Count, Gateway};
+use crate::io::{Directory, LinkId, Output, UplinkId};
+use crate::limits::OFFERS_PER_CALL;
+use alloc::vec::Vec;
+use picket_link::{Offer, OfferId, ParcelKind};
+use picket_relay::{ParcelKey, Way};
+use picket_store::{BodyError, Medium, Seq};
+use picket_wire::control::{Control, Notice, NoticeReason, Receipt};
+use picket_wire::time::Instant;
+use picket_wire::{Identity, Index, Lifetime, Precedence, envelope};
+
+/// A parcel as it goes over the next hop.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub kind: ParcelKind,
+    pub identity: Identity,
+    pub precedence: Precedence,
+    pub destination: Index,
+    pub hop_limit: u8,
+    pub round: u8,
+    pub bytes: Vec<u8>,
+}
+
+impl<M: Medium> Gateway<M> {
+    /// Offers what is ready on every way that has room, most urgent first.
+    pub(super) fn dispatch(&mut self, now: Instant, dir: &dyn Directory) {
+        self.withdraw_abandoned();
+        for way in self.relay.ready_ways() {
+            for _ in 0..OFFERS_PER_CALL {
+                let more = match way {
+                    Way::Uplink(u) => self.publish_next(now, UplinkId(u), dir),
+                    Way::Attached { port, member } => self.offer_next(now, way, LinkId(port), member, dir),
+                    Way::Neighbour { port, gateway } => self.offer_next(now, way, LinkId(port), gateway, dir),
+                };
+                if !more {
+                    break;
+                }
+            }
+        }
+        self.withdraw_abandoned();
+    }
+
+    fn withdraw_abandoned(&mut self) {
+        for (key, way) in self.relay.take_abandoned() {
+            match way {
+                Way::Uplink(u) => self.uplinks.forget(UplinkId(u), key),
+                Way::Attached { port, .. } | Way::Neighbour { port, .. } => {
+                    if let Some(port) = self.ports.get_mut(&LinkId(port)) {
+                        port.link.withdraw(OfferId(key.0));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Offers the next parcel on a link; false when there is none or no room.
+    fn offer_next(&mut self, now: Instant, way: Way, id: LinkId, to: Index, dir: &dyn Directory) -> bool {
+        let Some(key) = self.relay.peek(way) else { return false };
+        let Some(port) = self.ports.get(&id).filter(|p| p.is_up()) else { return false };
+        if port.link.room(to) == 0 {
+            return false;
+        }
+        let last_hop = matches!(way, Way::Attached { .. });
+        let Some(parcel) = self.outgoing(now, key, last_hop, dir) else { return true };
+        self.relay.next(way, now + self.config.link_timeout);
+        let offer = Offer {
+            id: OfferId(key.0),
+            to,
+            kind: parcel.kind,
+            precedence: parcel.precedence,
+            identity: parcel.identity,
+            bytes: parcel.bytes,
+        };
+        if let Some(port) = self.ports.get_mut(&id)
+            && port.link.offer(now, offer).is_err()
+        {
+            // There was room a moment ago: the way's time-out brings the parcel back.
+            self.counters.add(Count::OffersTimedOut);
+            return false;
+        }
+        true
+    }
+
+    /// The bytes of a parcel for its next hop. `None` when it cannot go any further: it has died then.
+    pub(super) fn outgoing(
+        &mut self,
+        now: Instant,
+        key: ParcelKey,
+        last_hop: bool,
+        dir: &dyn Directory,
+    ) -> Option<Outgoing> {
+        let Some((kind, identity, meta)) = self.custody.meta(now, key) else {
+            self.relay.drop(key);
+            return None;
+        };
+        let remaining = self.custody.queue().entry(now, Seq(key.0)).map(|e| (e.remaining, e.precedence));
+        let (remaining, precedence) = remaining?;
+        let Some(hop_limit) = meta.our_hop_limit().or(last_hop.then_some(0)) else {
+            self.died(now, key, NoticeReason::HopLimit, dir);
+            return None;
+        };
+        let mut bytes = match self.custody.queue_mut().body(Seq(key.0)) {
+            Ok(bytes) => bytes,
+            Err(BodyError::Damaged | BodyError::Unknown | BodyError::Medium(_)) => {
+                self.relay.drop(key);
+                self.report_death(now, kind, identity, meta.source, NoticeReason::Damaged, dir);
+                return None;
+            }
+        };
+        match kind {
+            Kind::Message | Kind::Housekeeping => {
+                envelope::set_mutable(&mut bytes, hop_limit, meta.our_round(), Lifetime::within(remaining));
+            }
+            Kind::Control | Kind::Claim => bytes = with_hops(&bytes, hop_limit)?,
+        }
+        Some(assemble(kind, identity, precedence, &meta, hop_limit, bytes))
+    }
+
+    /// Lets every link that may transmit do so, one transmission outstanding per link.
+    pub(super) fn transmit(&mut self, now: Instant, dir: &dyn Directory) {
+        for (id, port) in &mut self.ports {
+            if port.is_up()
+                && !port.busy
+                && let Some(bytes) = port.link.poll_transmit(now, dir)
+            {
+                port.busy = true;
+                self.out.push_back(Output::Transmit(*id, bytes));
+            }
+        }
+    }
+}
+
+fn assemble(
+    kind: Kind,
+    identity: Identity,
+    precedence: Precedence,
+    meta: &Meta,
+    hop_limit: u8,
+    bytes: Vec<u8>,
+) -> Outgoing {
+    let (kind, round) = match kind {
+        Kind::Message | Kind::Housekeeping => (ParcelKind::Envelope, meta.our_round()),
+        Kind::Control | Kind::Claim => (ParcelKind::Control, 0),
+    };
+    Outgoing { kind, identity, precedence, destination: meta.destination, hop_limit, round, bytes }
+}
+
+/// A receipt or notice with its hop limit set.
+fn with_hops(bytes: &[u8], hops: u8) -> Option<Vec<u8>> {
+    let message = match Control::decode(bytes).ok()? {
+        Control::Receipt(r) => Control::Receipt(Receipt { hops, ..r }),
+        Control::Notice(n) => Control::Notice(Notice { hops, ..n }),
+        other @ (Control::Hello(_)
+        | Control::Attach(_)
+        | Control::Attached { .. }
+        | Control::Drained { .. }
+        | Control::Claim(_)
+        | Control::Ack { .. }
+        | Control::AckDelivered { .. }
+        | Control::Refuse { .. }
+        | Control::FragmentReport { .. }
+        | Control::Poll { .. }) => other,
+    };
+    let mut buffer = [0; picket_wire::limits::CONTROL_MAX];
+    message.encode(&mut buffer).ok().map(<[u8]>::to_vec)
+}

@@ -1,0 +1,135 @@
+//! What the operator sees.
+
+use super::meta::{Kind, Meta};
+use super::{Counters, Gateway};
+use crate::io::{LinkId, UplinkId};
+use crate::operator::{LinkStatus, Queued};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use picket_relay::{ParcelKey, State, Wait, Way};
+use picket_store::Medium;
+use picket_wire::Index;
+use picket_wire::control::Control;
+use picket_wire::time::{Duration, Instant};
+
+impl<M: Medium> Gateway<M> {
+    /// Parcels in custody.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.relay.len() as u64
+    }
+
+    /// Bytes of the store in use.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.custody.queue().usage().live_bytes
+    }
+
+    /// Counters of the node and of all its links, by name.
+    #[must_use]
+    pub fn all_counters(&self) -> BTreeMap<String, u64> {
+        let mut all = self.counters.by_name();
+        for port in self.ports.values() {
+            Counters::merge_link(&mut all, port.link.counters());
+        }
+        all
+    }
+
+    /// `None` while the uplink is connected, or why it is not.
+    #[must_use]
+    pub fn uplink_down_reason(&self, uplink: UplinkId) -> Option<&str> {
+        match self.uplinks.by_id.get(&uplink) {
+            Some(uplink) => uplink.down.as_deref(),
+            None => Some("not connected yet"),
+        }
+    }
+
+    /// All link instances; `name_of` gives the roster's names.
+    pub fn links(&self, name_of: &dyn Fn(Index) -> String) -> Vec<LinkStatus> {
+        self.ports
+            .iter()
+            .map(|(id, port)| LinkStatus {
+                name: port.name.clone(),
+                kind: port.kind.to_string(),
+                state: port.down.as_ref().map_or_else(|| "up".to_string(), |why| format!("down: {why}")),
+                rx_bytes: port.link.counters().rx_bytes,
+                tx_bytes: port.link.counters().tx_bytes,
+                attached: self.attached_names(*id, name_of),
+            })
+            .collect()
+    }
+
+    fn attached_names(&self, id: LinkId, name_of: &dyn Fn(Index) -> String) -> Vec<String> {
+        let around = self.relay.surroundings();
+        around.attached_on(id.0).chain(around.neighbours_on(id.0)).map(name_of).collect()
+    }
+
+    /// Every parcel in custody and why it waits, oldest first. `name_of` gives the roster's names.
+    pub fn queue(&mut self, now: Instant, name_of: &dyn Fn(Index) -> String) -> Vec<Queued> {
+        let keys: Vec<ParcelKey> = self.custody.queue().entries(now).map(|e| ParcelKey(e.seq.0)).collect();
+        keys.into_iter().filter_map(|key| self.queued_parcel(now, key, name_of)).collect()
+    }
+
+    fn queued_parcel(&mut self, now: Instant, key: ParcelKey, name_of: &dyn Fn(Index) -> String) -> Option<Queued> {
+        let (kind, identity, meta) = self.custody.meta(now, key)?;
+        if kind == Kind::Claim {
+            return None;
+        }
+        let id = match kind {
+            Kind::Control => self.subject(key)?,
+            Kind::Message | Kind::Housekeeping | Kind::Claim => identity.id(),
+        };
+        let entry = self.custody.queue().entry(now, picket_store::Seq(key.0))?;
+        let state = self.relay.state(key);
+        Some(Queued {
+            id: id.to_string(),
+            precedence: entry.precedence.name().to_string(),
+            age_s: self.relay.since(key).map_or(0, |at| now.since(at).as_secs()),
+            lifetime_s: entry.remaining.as_secs(),
+            bytes: u64::from(entry.bytes),
+            state: if matches!(state, Some(State::Offered { .. })) { "offered" } else { "held" }.to_string(),
+            why: self.why(now, state, &meta, name_of),
+        })
+    }
+
+    /// The message a receipt or notice is about.
+    fn subject(&mut self, key: ParcelKey) -> Option<picket_wire::MessageId> {
+        let body = self.custody.queue_mut().body(picket_store::Seq(key.0)).ok()?;
+        match Control::decode(&body).ok()? {
+            Control::Receipt(r) => Some(r.id),
+            Control::Notice(n) => Some(n.id),
+            _ => None,
+        }
+    }
+
+    fn why(&self, now: Instant, state: Option<State>, meta: &Meta, name_of: &dyn Fn(Index) -> String) -> String {
+        let who = name_of(meta.destination);
+        let way = |way: Way| match way {
+            Way::Attached { member, .. } => name_of(member),
+            Way::Uplink(u) => format!("uplink {u}"),
+            Way::Neighbour { port, gateway } => {
+                let link = self.ports.get(&LinkId(port)).map_or("", |p| p.name.as_str());
+                format!("{} on {link}", name_of(gateway))
+            }
+        };
+        let seconds = |at: Instant| at.since(now).max(Duration::ZERO).as_secs();
+        match state {
+            None => "being written".to_string(),
+            Some(State::Ready(w)) => format!("waits for its turn to {}", way(w)),
+            Some(State::Offered { way: w, deadline }) => {
+                format!("offered to {}, no custody yet; given up in {} s", way(w), seconds(deadline))
+            }
+            Some(State::Held(Wait::NoAttachment)) => format!("nobody knows where {who} is attached; waits for word"),
+            Some(State::Held(Wait::Away)) => format!("{who} was attached here and is away"),
+            Some(State::Held(Wait::NoWay)) => format!("no way towards {who} works at the moment"),
+            Some(State::Held(Wait::Retry(at))) => {
+                format!("every way towards {who} was tried; again in {} s", seconds(at))
+            }
+            Some(State::Held(Wait::Refused(reason, at))) => {
+                format!("the next custodian refused ({reason:?}); again in {} s", seconds(at))
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Limits of the node, each with its reason.
+
+use picket_wire::time::Duration;
+
+/// Answers owed for one parcel that is being written: ways by which the same parcel can arrive within one sync.
+pub const OWED_MAX: usize = 8;
+
+/// First pause before a link on which nobody was heard is greeted again.
+pub const HELLO_FIRST: Duration = Duration::from_secs(4);
+
+/// Longest such pause on an idle link: 15 bytes in five minutes.
+pub const HELLO_MAX: Duration = Duration::from_secs(300);
+
+/// Longest such pause while something waits: what is held must notice a neighbour that came up silently.
+pub const HELLO_BUSY: Duration = Duration::from_secs(30);
+
+/// Claims sent to a newly heard neighbour: one second of a 9600 bit/s channel. The rest follows from traffic.
+pub const CLAIMS_PER_GREETING: usize = 14;
+
+/// Pause after which an attachment is announced once more on links, as announcements are not acknowledged there.
+pub const ANNOUNCE_AGAIN: Duration = Duration::from_secs(20);
+
+/// How long custody may be refused when the program is about to stop.
+pub const DRAIN_RETRY: Duration = Duration::from_secs(5);
+
+/// Pause that a rate-limited uplink publisher is asked for.
+pub const RATE_RETRY: Duration = Duration::from_secs(2);
+
+/// Seconds of traffic that an uplink may bring at once.
+pub const RATE_BURST_S: u64 = 10;
+
+/// Answers published at a broker without PUBACK before further ones are dropped (and given when asked again).
+pub const UPLINK_ANSWERS_MAX: usize = 4096;
+
+/// Parcels offered per link and call: keeps one call short when a long queue meets a fast link.
+pub const OFFERS_PER_CALL: usize = 1024;
+
+/// Precedence of receipts and notices: people wait for them, and they are small.
+pub const RECEIPT_PRECEDENCE: picket_wire::Precedence = picket_wire::Precedence::Priority;
+
+/// Hop limit of receipts and notices.
+pub const RECEIPT_HOPS: u8 = picket_wire::limits::HOP_LIMIT_MAX;

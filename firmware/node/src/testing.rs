@@ -1,0 +1,77 @@
+//! For tests and simulators: a mission without a roster. Keys follow from the indices, claims are signed by nobody.
+
+use crate::io::{Directory, StationKind};
+use alloc::vec::Vec;
+use picket_link::Keyring;
+use picket_wire::Index;
+use picket_wire::control::{Claim, Signature};
+use picket_wire::frame::Mask;
+use picket_wire::keys::{LinkKey, NetKeys, hmac};
+
+/// Everything a test station knows of its mission.
+#[derive(Debug)]
+pub struct TestDirectory {
+    me: Index,
+    net: NetKeys,
+    mask: Mask,
+    stations: Vec<(Index, StationKind)>,
+}
+
+impl TestDirectory {
+    /// As seen by `me` in a mission of these members and gateways.
+    #[must_use]
+    pub fn new(me: Index, members: &[Index], gateways: &[Index]) -> Self {
+        let net = NetKeys::derive(&[7; 32], 0);
+        let kind = |of: StationKind| move |i: &Index| (*i, of);
+        let mut stations: Vec<_> = members.iter().map(kind(StationKind::Member)).collect();
+        stations.extend(gateways.iter().map(kind(StationKind::Gateway)));
+        stations.sort_by_key(|(index, _)| *index);
+        Self { me, mask: Mask::new(&net), net, stations }
+    }
+
+    /// A claim that [`Directory::verify_claim`] of every test directory accepts.
+    #[must_use]
+    pub fn claim(member: Index, gateway: Index, sequence: u32) -> Claim {
+        Claim { member, gateway, sequence, signature: signature(member, gateway, sequence) }
+    }
+}
+
+fn signature(member: Index, gateway: Index, sequence: u32) -> Signature {
+    let text = [&member.0.to_be_bytes()[..], &gateway.0.to_be_bytes(), &sequence.to_be_bytes()];
+    let half = hmac(&[1; 32], &text);
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&half);
+    Signature(bytes)
+}
+
+impl Keyring for TestDirectory {
+    fn me(&self) -> Index {
+        self.me
+    }
+    fn net(&self) -> &NetKeys {
+        &self.net
+    }
+    fn mask(&self) -> &Mask {
+        &self.mask
+    }
+    fn stations(&self, low: u8) -> Vec<Index> {
+        self.stations.iter().map(|(i, _)| *i).filter(|i| i.low() == low && *i != self.me).collect()
+    }
+    fn link_key(&self, peer: Index) -> Option<LinkKey> {
+        self.kind(peer)?;
+        let (a, b) = (self.me.min(peer), self.me.max(peer));
+        Some(LinkKey(hmac(&[2; 32], &[&a.0.to_be_bytes(), &b.0.to_be_bytes()])))
+    }
+}
+
+impl Directory for TestDirectory {
+    fn kind(&self, index: Index) -> Option<StationKind> {
+        self.stations.iter().find(|(i, _)| *i == index).map(|(_, kind)| *kind)
+    }
+    fn members(&self) -> Vec<Index> {
+        self.stations.iter().filter(|(_, k)| *k == StationKind::Member).map(|(i, _)| *i).collect()
+    }
+    fn verify_claim(&self, claim: &Claim) -> bool {
+        claim.signature == signature(claim.member, claim.gateway, claim.sequence)
+    }
+}
