@@ -1,1 +1,64 @@
-fn main(){}
+//! The project's own commands: `cargo xtask` prints them.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to a person")]
+
+mod cargo;
+mod commands;
+mod needs;
+mod suite;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Build, try and check Picket. All commands share the dev profile, dependencies optimised, unless they say otherwise.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Task>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run everything: unit, property, vector, document and dependency tests, then the scenarios with the real programs
+    Test(suite::Options),
+    /// Check format, clippy and documentation, with warnings as errors
+    Lint,
+    /// Build `picketd` and `picket`, then tell the story of a message (arguments go to `picket demo`)
+    Demo {
+        /// For instance --once
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Measure the figures of the README (release profile) and print them as tables
+    Bench {
+        /// Names of the tables wanted; none: all
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Check the protocol's vectors both ways: bytes to fields, fields to bytes
+    Vectors,
+    /// Build the small binaries that go on a board
+    Dist,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        None => Cli::command().print_help().map_err(|e| e.to_string()),
+        Some(Task::Test(options)) => suite::run(&options),
+        Some(Task::Lint) => commands::lint(),
+        Some(Task::Demo { args }) => commands::demo(&args),
+        Some(Task::Bench { args }) => commands::bench(&args),
+        Some(Task::Vectors) => commands::vectors(),
+        Some(Task::Dist) => commands::dist(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

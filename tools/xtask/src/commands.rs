@@ -1,0 +1,72 @@
+//! The small commands.
+
+use std::process::Command;
+
+use crate::cargo::{self, cargo};
+
+/// Format, clippy, documentation.
+///
+/// # Errors
+/// The first check that fails; all are run.
+pub fn lint() -> Result<(), String> {
+    let results = [
+        cargo::run(cargo().args(["fmt", "--all", "--", "--check"])),
+        // Hash order is banned with clippy's own lint, because a list of methods cannot name `for x in &map`.
+        cargo::run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--"]).args([
+            "--deny",
+            "warnings",
+            "--deny",
+            "clippy::iter_over_hash_type",
+        ])),
+        cargo::run(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings")),
+    ];
+    results.into_iter().collect()
+}
+
+/// Builds the programs with the demonstration in, and runs it.
+///
+/// # Errors
+/// When something does not build, or the demonstration could not verify its story.
+pub fn demo(args: &[String]) -> Result<(), String> {
+    cargo::run(cargo().args(["build", "-p", "picketd", "-p", "picket", "--features", "picket/demo"]))?;
+    let picket = cargo::target_dir()?.join("debug/picket");
+    cargo::run(Command::new(picket).arg("demo").args(args))
+}
+
+/// Builds everything as released and prints the tables.
+///
+/// # Errors
+/// When something does not build, or a measurement could not be taken.
+pub fn bench(args: &[String]) -> Result<(), String> {
+    crate::needs::install_missing();
+    cargo::run(cargo().args(["build", "--release", "-p", "picketd", "-p", "picket"]))?;
+    let folder = cargo::target_dir()?.join("release");
+    cargo::run(
+        cargo()
+            .args(["bench", "--quiet", "-p", "hil-tests", "--bench", "figures", "--"])
+            .args(args)
+            .env("PICKET_BIN_DIR", folder),
+    )
+}
+
+/// The tests of the crate that owns the vectors, and of those that seal and enrol by them.
+///
+/// # Errors
+/// When a vector does not hold.
+pub fn vectors() -> Result<(), String> {
+    cargo::run(cargo().args(["test", "-p", "picket-wire", "-p", "picket-roster", "-p", "picket-seal", "vector"]))
+}
+
+/// Small, self-contained binaries.
+///
+/// # Errors
+/// When they do not build.
+pub fn dist() -> Result<(), String> {
+    cargo::run(cargo().args(["build", "--profile", "dist", "-p", "picketd", "-p", "picket"]))?;
+    let folder = cargo::target_dir()?.join("dist");
+    for name in ["picketd", "picket"] {
+        let size = std::fs::metadata(folder.join(name)).map_err(|e| format!("{name}: {e}"))?.len();
+        println!("{name}: {} KiB", size / 1024);
+    }
+    Ok(())
+}
