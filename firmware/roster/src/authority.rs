@@ -220,8 +220,8 @@ impl AuthorityKey {
         PairingSecret::new(first_epoch, *out)
     }
 
-    /// Makes the keyfill of the station `own` in `roster`, its pre-shared keys at `epoch` (the current one; at least
-    /// the station's first). `secrets` are included only for quickstart and gateways.
+    /// Makes the keyfill of the station `own` in `roster`, its pre-shared keys at its own first epoch. `secrets` are
+    /// included only for quickstart and gateways.
     ///
     /// # Errors
     /// [`DraftError`].
@@ -372,7 +372,7 @@ impl RosterDraft {
         let version = self.version.checked_add(1).ok_or(DraftError::Version)?;
         checked_name(self.mission_name.as_bytes()).map_err(|_| DraftError::Name)?;
         let epoch_fits = (limits::EPOCH_SECONDS_MIN..=limits::EPOCH_SECONDS_MAX).contains(&self.epoch_seconds);
-        if !epoch_fits || self.max_delay_s == 0 || self.max_delay_s > limits::MAX_DELAY_MAX {
+        if !epoch_fits || !roster::delay_fits(self.max_delay_s, self.epoch_seconds) {
             return Err(DraftError::Times);
         }
         let mut out = Vec::new();

@@ -89,9 +89,7 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`], also when this key is not a point of the curve.
     pub fn verify(&self, domain: &[u8], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        let key = VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| BadSignature)?;
-        let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
-        key.verify(&signed_digest(domain, message), &signature).map_err(|_| BadSignature)
+        verify_plain(&self.0, &signed_digest(domain, message), signature)
     }
 
     /// Whether the form can be right: length is, first byte is `02` or `03`.
@@ -168,10 +166,8 @@ pub fn link_key(
     mission: MissionId,
     generation: u8,
 ) -> Result<LinkKey, BadKey> {
-    let secret = p256::SecretKey::from_slice(&own.0).map_err(|_| BadKey)?;
-    let public = p256::PublicKey::from_sec1_bytes(&peer.0).map_err(|_| BadKey)?;
-    let shared = secret.diffie_hellman(&public);
-    let hk = Hkdf::<Sha256>::new(Some(&mission.0), shared.raw_secret_bytes());
+    let shared = ecdh(&own.0, &peer.0)?;
+    let hk = Hkdf::<Sha256>::new(Some(&mission.0), shared.as_ref());
     let mut key = LinkKey([0; 32]);
     hk.expand_multi_info(&[b"PICKET-link", &[generation]], &mut key.0).map_err(|_| BadKey)?;
     Ok(key)
@@ -208,6 +204,21 @@ pub fn mission_of(authority: &PublicKey) -> MissionId {
     MissionId(id)
 }
 
+/// x-coordinate of the shared point; the peer's key is checked to be a point of the curve.
+fn ecdh(secret: &[u8; 32], public: &[u8]) -> Result<Zeroizing<[u8; 32]>, BadKey> {
+    let secret = p256::SecretKey::from_slice(secret).map_err(|_| BadKey)?;
+    let public = p256::PublicKey::from_sec1_bytes(public).map_err(|_| BadKey)?;
+    let shared = secret.diffie_hellman(&public);
+    Ok(Zeroizing::new((*shared.raw_secret_bytes()).into()))
+}
+
+/// ECDSA P-256 over SHA-256 of `message` itself.
+fn verify_plain(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    let key = VerifyingKey::from_sec1_bytes(public).map_err(|_| BadSignature)?;
+    let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
+    key.verify(message, &signature).map_err(|_| BadSignature)
+}
+
 pub(crate) fn sign(secret: &[u8; 32], domain: &[u8], message: &[u8]) -> Result<[u8; 64], BadKey> {
     let key = SigningKey::from_slice(secret).map_err(|_| BadKey)?;
     let signature: Signature = key.sign(&signed_digest(domain, message));
@@ -232,3 +243,6 @@ fn signed_digest(domain: &[u8], message: &[u8]) -> [u8; 64] {
     out[32..].copy_from_slice(&Sha256::digest(message));
     out
 }
+
+#[cfg(test)]
+mod tests;

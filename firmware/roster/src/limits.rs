@@ -39,3 +39,7 @@ pub const SECRETS_MAX: usize = 74 + EPOCHS_MAX * 101;
 
 /// Most epochs a secret is ratcheted forward at once; more means a wrong clock.
 pub const RATCHET_MAX: u32 = 4_096;
+
+/// Most epochs that D may span: an envelope carries four bits of its epoch, and one value must mean one live epoch
+/// (the current one, the next, and those whose end + D has not passed).
+pub const LIVE_EPOCHS_MAX: u32 = 14;

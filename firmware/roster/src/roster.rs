@@ -428,13 +428,18 @@ impl Layout {
     }
 }
 
+/// Whether D is within its limits, also counted in epochs.
+pub(crate) const fn delay_fits(delay_s: u32, epoch_s: u32) -> bool {
+    delay_s != 0 && delay_s <= limits::MAX_DELAY_MAX && delay_s.div_ceil(epoch_s) <= limits::LIVE_EPOCHS_MAX
+}
+
 /// Issued, epoch start, epoch length, D: each within its limits.
 fn read_times(body: &[u8]) -> Result<[u64; 4], DecodeError> {
     let mut r = Reader::new(body);
     let (issued, start, epoch, delay) = (r.u64()?, r.u64()?, r.u32()?, r.u32()?);
     r.end()?;
     let epoch_fits = (limits::EPOCH_SECONDS_MIN..=limits::EPOCH_SECONDS_MAX).contains(&epoch);
-    if !epoch_fits || delay == 0 || delay > limits::MAX_DELAY_MAX {
+    if !epoch_fits || !delay_fits(delay, epoch) {
         return Err(DecodeError::Value);
     }
     Ok([issued, start, u64::from(epoch), u64::from(delay)])
