@@ -1,0 +1,142 @@
+//! The command line: every flag defined once, with its help.
+
+mod gateway;
+mod message;
+mod provision;
+
+use crate::passphrase::Source;
+use crate::via::Via;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+pub use gateway::{ControlArgs, GatewayCommand, RosterToGatewayArgs};
+pub use message::{InboxArgs, Milestone, ReadArgs, SendArgs, SentArgs};
+pub use provision::{
+    DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,
+    RadioOption, RosterCommand, RosterImportArgs,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  Make a bench mission with two members and two gateways, then start the gateways:
+    picket mission quickstart ./m --members alpha,bravo --gateways gw1,gw2 --unprotected
+    picketd --config ./m/gw1.toml
+    picketd --config ./m/gw2.toml
+
+  Follow bravo's mailbox in one terminal, send from alpha in another:
+    picket inbox --home ./m/bravo --via unix:./m/run/gw2.sock --follow
+    picket send --home ./m/alpha --via unix:./m/run/gw1.sock --to bravo --wait delivered \"hello\"
+
+  See what became of it, and what a gateway holds:
+    picket sent --home ./m/alpha
+    picket gateway queue --control ./m/run/gw1.ctl
+
+Exit codes:
+  0 done · 1 internal · 2 usage or configuration · 3 timed out · 4 expired or refused · 5 cannot be sealed
+  6 no gateway · 7 home locked · 8 damaged state · 9 no such id";
+
+/// Sends and reads end-to-end encrypted messages through Picket gateways, and provisions missions.
+#[derive(Debug, Parser)]
+#[command(name = "picket", version, after_help = EXAMPLES, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Print one JSON object a line; errors as JSON on standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Provision a mission: its authority, roster, members and gateways.
+    #[command(subcommand)]
+    Mission(MissionCommand),
+    /// Make a device's own keys and its request to be enrolled.
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Take the keyfill the authority made for this device.
+    Join(JoinArgs),
+    /// Put a newer roster in force in a member's home.
+    #[command(subcommand)]
+    Roster(RosterCommand),
+    /// Seal a text or a file and send it.
+    Send(SendArgs),
+    /// List the mailbox; with --follow, print messages as they come.
+    Inbox(InboxArgs),
+    /// Show one message and tell its sender that it was read.
+    Read(ReadArgs),
+    /// List what was sent, how far each message is and why it waits.
+    Sent(SentArgs),
+    /// Ask a gateway for its status, queue and links, or give it a newer roster.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
+    /// Tell and do the whole story on this machine: two gateways, a radio, a broker, outages.
+    Demo(DemoArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A member's home and how to unlock it.
+#[derive(Clone, Debug, Args)]
+pub struct HomeArgs {
+    /// The member's home folder.
+    #[arg(long, value_name = "H", env = "PICKET_HOME")]
+    pub home: PathBuf,
+    /// File whose first line is the passphrase; without it a terminal is asked.
+    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// A member's home and the way to its gateway.
+#[derive(Clone, Debug, Args)]
+pub struct AttachArgs {
+    /// The home.
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// Way to a gateway: unix:PATH, tcp:HOST:PORT, or serial:PORT?baud=N&air_bps=N&duplex=half. Repeatable, tried in
+    /// turn; the last used are remembered.
+    #[arg(long, value_name = "V")]
+    pub via: Vec<Via>,
+}
+
+/// How new keys are kept.
+#[derive(Clone, Debug, Args)]
+pub struct ProtectionArgs {
+    /// File whose first line is the passphrase for the new keys; without it a terminal is asked.
+    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Keep keys without a passphrase: whoever copies the files can read everything. For benches.
+    #[arg(long)]
+    pub unprotected: bool,
+}
+
+/// Arguments of `demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// End by itself, with exit code 0 only if everything was verified.
+    #[arg(long)]
+    pub once: bool,
+}
+
+impl HomeArgs {
+    /// Where the passphrase comes from.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source { file: self.passphrase_file.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,200 @@
+//! Arguments of provisioning.
+
+use super::{HomeArgs, ProtectionArgs};
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// `picket mission …`.
+#[derive(Debug, Subcommand)]
+pub enum MissionCommand {
+    /// Make a whole bench mission in one step: authority, roster, homes, keyfills, gateway configurations, test CA.
+    Quickstart(QuickstartArgs),
+    /// Make a mission: its authority, an empty roster and a CA for the broker.
+    New(MissionNewArgs),
+    /// Enrol devices by their requests: a new roster, and a keyfill for each device.
+    Enrol(EnrolArgs),
+}
+
+/// Arguments of `mission quickstart`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Writes DIR/{roster, authority/, tls/, MEMBER/ …, GATEWAY.keyfill, GATEWAY.toml …}. Start each gateway with
+`picketd --config DIR/GATEWAY.toml`; members attach at DIR/run/GATEWAY.sock.
+
+Examples:
+  picket mission quickstart ./m --members alpha,bravo --gateways gw1,gw2 --unprotected
+  picket mission quickstart ./m --members alpha,bravo --gateways gw1,gw2 --passphrase-file ./secret \\
+      --broker mqtts://127.0.0.1:8883 --radio gw1=/dev/ttyUSB0:57600/9600,gw2=/dev/ttyUSB1:57600/9600")]
+pub struct QuickstartArgs {
+    /// Where; must be new or empty.
+    pub dir: PathBuf,
+    /// Names of the members.
+    #[arg(long, value_delimiter = ',', required = true, value_name = "NAME")]
+    pub members: Vec<String>,
+    /// Names of the gateways.
+    #[arg(long, value_delimiter = ',', required = true, value_name = "NAME")]
+    pub gateways: Vec<String>,
+    /// The mission's name.
+    #[arg(long, default_value = "quickstart")]
+    pub name: String,
+    /// Broker to put into the gateways' configurations; without it they hold a commented example.
+    #[arg(long, value_name = "mqtts://HOST:PORT")]
+    pub broker: Option<String>,
+    /// Radio of a gateway to put into its configuration; without it they hold a commented example.
+    #[arg(long, value_delimiter = ',', value_name = "GATEWAY=PORT[:BAUD[/AIR_BPS]]")]
+    pub radio: Vec<RadioOption>,
+    /// How the keys are kept.
+    #[command(flatten)]
+    pub protection: ProtectionArgs,
+    /// Length of an epoch in seconds.
+    #[arg(long, hide = true)]
+    pub epoch_seconds: Option<u32>,
+    /// Longest delivery delay D in seconds.
+    #[arg(long, hide = true)]
+    pub max_delay: Option<u32>,
+}
+
+/// Arguments of `mission new`.
+#[derive(Clone, Debug, Args)]
+pub struct MissionNewArgs {
+    /// Where; must be new or empty.
+    pub dir: PathBuf,
+    /// The mission's name.
+    #[arg(long)]
+    pub name: String,
+    /// How the authority's keys are kept.
+    #[command(flatten)]
+    pub protection: ProtectionArgs,
+}
+
+/// Arguments of `mission enrol`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Writes DIR/roster (the next version) and DIR/NAME.keyfill for each device; for a gateway also DIR/NAME.toml and its
+TLS certificate. Hand each device its keyfill; hand all devices the new roster.
+
+Example:
+  picket mission enrol ./m alpha/request gw1/request")]
+pub struct EnrolArgs {
+    /// The mission.
+    pub dir: PathBuf,
+    /// Requests, as `picket device new` writes them.
+    #[arg(required = true)]
+    pub requests: Vec<PathBuf>,
+    /// File whose first line is the authority's passphrase; without it a terminal is asked.
+    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// `picket device …`.
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Make this device's keys, which never leave it, and a request to be enrolled.
+    New(DeviceNewArgs),
+}
+
+/// What a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeviceKind {
+    /// A person's device.
+    Member,
+    /// A board running `picketd`.
+    Gateway,
+}
+
+/// Arguments of `device new`.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceNewArgs {
+    /// Name it asks for.
+    pub name: String,
+    /// What it is.
+    #[arg(long)]
+    pub kind: DeviceKind,
+    /// Its home folder; must be new or empty.
+    #[arg(long, value_name = "H", env = "PICKET_HOME")]
+    pub home: PathBuf,
+    /// How its keys are kept.
+    #[command(flatten)]
+    pub protection: ProtectionArgs,
+    /// Days to make keys for.
+    #[arg(long, default_value_t = picket_roster::limits::EPOCHS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub epochs: u16,
+}
+
+/// Arguments of `join`.
+#[derive(Clone, Debug, Args)]
+pub struct JoinArgs {
+    /// The home `picket device new` made.
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// The keyfill the authority made for this device.
+    pub keyfill: PathBuf,
+}
+
+/// `picket roster …`.
+#[derive(Debug, Subcommand)]
+pub enum RosterCommand {
+    /// Put a newer roster in force.
+    Import(RosterImportArgs),
+}
+
+/// Arguments of `roster import`.
+#[derive(Clone, Debug, Args)]
+pub struct RosterImportArgs {
+    /// The home.
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// The roster file.
+    pub file: PathBuf,
+}
+
+/// `--radio gw1=/dev/ttyUSB0:57600/9600`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RadioOption {
+    /// Whose.
+    pub gateway: String,
+    /// Serial port.
+    pub port: String,
+    /// Bits per second on the wire.
+    pub baud: u32,
+    /// Bits per second on air.
+    pub air_bps: Option<u32>,
+}
+
+impl FromStr for RadioOption {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let shape = || format!("\"{s}\" is not GATEWAY=PORT[:BAUD[/AIR_BPS]], for example gw1=/dev/ttyUSB0:57600/9600");
+        let (gateway, rest) = s.split_once('=').filter(|(g, p)| !g.is_empty() && !p.is_empty()).ok_or_else(shape)?;
+        // Stable names under /dev/serial/by-id and by-path hold colons of their own: only digits count as a rate.
+        let rates = rest.rsplit_once(':').and_then(|(port, rates)| {
+            let (baud, air) = rates.split_once('/').map_or((rates, None), |(b, a)| (b, Some(a)));
+            let air = air.map(|a| a.parse().map_err(|_| ())).transpose().ok()?;
+            Some((port, baud.parse().ok()?, air))
+        });
+        let (port, baud, air_bps) = rates.unwrap_or((rest, 57_600, None));
+        if baud == 0 || air_bps == Some(0) || port.is_empty() {
+            return Err(shape());
+        }
+        Ok(Self { gateway: gateway.into(), port: port.into(), baud, air_bps })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn radios_are_read_with_and_without_rates() {
+        let full: RadioOption = "gw1=/dev/ttyUSB0:57600/9600".parse().unwrap();
+        assert_eq!((full.port.as_str(), full.baud, full.air_bps), ("/dev/ttyUSB0", 57_600, Some(9_600)));
+        let bare: RadioOption = "gw1=/dev/serial/by-path/pci-0:1.0".parse().unwrap();
+        assert_eq!((bare.port.as_str(), bare.baud, bare.air_bps), ("/dev/serial/by-path/pci-0:1.0", 57_600, None));
+        for bad in ["gw1", "=x", "gw1=", "gw1=/dev/x:0", "gw1=/dev/x:9600/0"] {
+            assert!(bad.parse::<RadioOption>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! `picket`: the tool people use. Provisioning, messages and the operator's view, as a library behind a thin `main`.
+
+pub mod cli;
+pub mod clockwork;
+pub mod duration;
+pub mod error;
+pub mod files;
+pub mod home;
+pub mod limits;
+pub mod output;
+pub mod passphrase;
+pub mod provision;
+pub mod run;
+pub mod runtime;
+pub mod vault;
+pub mod via;
+
+pub use error::{Exit, Failure};

@@ -1,0 +1,46 @@
+//! Every limit of this tool, with its reason.
+
+use core::time::Duration;
+
+/// Argon2id: memory in KiB, passes and lanes for new passphrases (RFC 9106 §4, the second recommended option: fits a
+/// small board).
+pub const ARGON2_NEW: (u32, u32, u32) = (65_536, 3, 4);
+
+/// Most memory in KiB that a file may ask for: a damaged file must not make the machine swap.
+pub const ARGON2_MEMORY_MAX: u32 = 1 << 20;
+
+/// Most passes a file may ask for: a damaged file must not make a command hang.
+pub const ARGON2_PASSES_MAX: u32 = 64;
+
+/// Most lanes a file may ask for.
+pub const ARGON2_LANES_MAX: u32 = 64;
+
+/// Longest passphrase in bytes: anything longer is another file given by mistake.
+pub const PASSPHRASE_MAX: u64 = 4096;
+
+/// Longest small file read whole (keys, requests).
+pub const SMALL_FILE_MAX: u64 = 1 << 20;
+
+/// Longest keyfill or roster file: the roster crate's limit and room for the rest of a keyfill.
+pub const KEYFILL_MAX: u64 = picket_roster::limits::ROSTER_MAX as u64 + (64 << 20);
+
+/// How long `send` tries to have custody confirmed before it returns with the message queued.
+pub const CUSTODY_TRY: Duration = Duration::from_secs(5);
+
+/// How long `inbox` waits for an attachment before it prints what it has.
+pub const ATTACH_TRY: Duration = Duration::from_secs(8);
+
+/// How long a process waits for the holder of a home to answer, or for the home to become free.
+pub const HOLDER_WAIT: Duration = Duration::from_secs(10);
+
+/// Longest line between processes of one home: content of a message as base64-like text, and room around it.
+pub const AGENT_LINE_MAX: usize = 512 << 10;
+
+/// Processes that may hand their work to one holder at once.
+pub const AGENT_CLIENTS_MAX: usize = 32;
+
+/// How long an operator socket may take to answer.
+pub const CONTROL_WAIT: Duration = Duration::from_secs(10);
+
+/// Longest reply of an operator socket: a queue of 100 000 parcels at 250 bytes a row.
+pub const CONTROL_REPLY_MAX: u64 = 64 << 20;

@@ -1,0 +1,60 @@
+//! From the command line to a command, and from its end to an exit code.
+
+use crate::cli::{Cli, Command, DeviceCommand, MissionCommand};
+use crate::error::{Exit, Failure};
+use crate::output::Output;
+use crate::provision;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+
+/// Runs the command line `args` (with the program's name first); returns the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let json = args.iter().any(|a| a == "--json");
+    match Cli::try_parse_from(&args) {
+        Ok(cli) => {
+            let out = Output { json: cli.json };
+            match command(cli.command, &out) {
+                Ok(exit) => exit,
+                Err(failure) => {
+                    out.fail(&failure);
+                    failure.exit
+                }
+            }
+        }
+        Err(e) => usage(&e, json),
+    }
+}
+
+fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Mission(MissionCommand::Quickstart(args)) => provision::quickstart(&args, out)?,
+        Command::Mission(MissionCommand::New(args)) => provision::new(&args, out)?,
+        Command::Mission(MissionCommand::Enrol(args)) => provision::enrol(&args, out)?,
+        Command::Device(DeviceCommand::New(args)) => provision::device::new(&args, out)?,
+        Command::Join(args) => provision::device::join(&args, out)?,
+        Command::Completions { shell } => completions(shell, out)?,
+        _ => return Err(Failure::internal("not yet")),
+    }
+    Ok(Exit::Done)
+}
+
+fn completions(shell: clap_complete::Shell, out: &Output) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "picket", &mut script);
+    out.raw(&script)
+}
+
+/// clap's own answers: help and version on standard output with exit code 0, everything else is usage.
+fn usage(e: &clap::Error, json: bool) -> Exit {
+    let asked = matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if json && !asked {
+        let text = e.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Output { json }.fail(&Failure::usage(message, "see `picket --help`"));
+    } else {
+        let _ = e.print(); // nowhere left to complain
+    }
+    if asked { Exit::Done } else { Exit::Usage }
+}
