@@ -10,7 +10,7 @@ use super::records::{MemoHead, PutHead, note_head};
 use crate::limits::STEP_BYTES;
 use crate::log::format::{RecordHeader, kind, record_size};
 use crate::log::scan::Found;
-use crate::log::{Loc, Seq, Urgency, Victim};
+use crate::log::{Loc, Seq, Urgency};
 use crate::medium::{Medium, MediumError};
 
 /// A record copied out of the victim.
