@@ -100,6 +100,15 @@ pub struct Arrival {
     pub bytes: Vec<u8>,
 }
 
+impl Arrival {
+    /// What is owed for it: hop limit and custody round as offered (for receipts and notices: their hops, round 0).
+    #[must_use]
+    pub fn owed(&self) -> Owed {
+        let (hop_limit, round) = crate::offers::hop_and_round(self.kind, &self.bytes);
+        Owed { from: self.from, identity: self.identity, hop_limit, round }
+    }
+}
+
 /// What an answer refers to: filled from an [`Arrival`], kept by its handler until the answer is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owed {

@@ -2,80 +2,199 @@
 //!
 //! Normative text: `firmware/spec/50-link.md`.
 //!
-//! Skeleton of the interface; see [`Link`].
+//! ```text
+//! bytes → framing → receive → (offers: answers to ours) (reassembly) (answers: ours to theirs) → events
+//! offers, answers, control → transmit → (turn: may we talk?) (pace: has the last frame left?) → framing → bytes
+//! ```
+//! Time is passed in; nothing here reads a clock, draws randomness or waits.
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
+mod answers;
 mod api;
+mod cut;
+mod framing;
+mod limits;
+mod offers;
+mod pace;
+mod peer;
+mod reassembly;
+mod receive;
+mod rtt;
+mod shape;
+mod transmit;
+mod turn;
 
-pub use api::{
-    Arrival, Config, Counters, Duplex, Event, Framing, Keyring, Offer, OfferId, Owed, ParcelKind,
-};
+pub use api::{Arrival, Config, Counters, Duplex, Event, Framing, Keyring, Offer, OfferId, Owed, ParcelKind};
 
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use picket_wire::Index;
+use answers::Answers;
+use framing::Framer;
+use limits::CONTROL_QUEUE_MAX;
+use offers::Offers;
+use pace::Pace;
 use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
+use picket_wire::{Index, Precedence};
+use reassembly::Reassemblies;
+use shape::Shape;
+use turn::Turn;
 
-/// One link.
+/// One link: commands ([`Link::offer`], [`Link::acknowledge`], …), bytes in ([`Link::receive`]), bytes out
+/// ([`Link::poll_transmit`]), events out ([`Link::poll_event`]), and the time of the next wake-up.
 #[derive(Debug)]
 pub struct Link {
+    shape: Shape,
+    up: bool,
+    now: Instant,
+    me: Index,
+    framer: Framer,
+    pace: Pace,
+    turn: Turn,
+    offers: Offers,
+    answers: Answers,
+    reassemblies: Reassemblies,
+    finished_cuts: VecDeque<(reassembly::Key, Instant, answers::Key)>,
+    reports: VecDeque<(Index, Control)>,
+    control: VecDeque<(Option<Index>, Control)>,
+    /// Who last used each hop address.
+    senders: BTreeMap<u8, Index>,
+    events: VecDeque<Event>,
     counters: Counters,
+    scratch: Vec<u8>,
+    frame_buf: Vec<u8>,
 }
 
 impl Link {
     /// A link that is down until [`Link::up`].
     #[must_use]
-    pub fn new(_config: Config) -> Self {
-        Self { counters: Counters::default() }
+    pub fn new(config: Config) -> Self {
+        let shape = Shape::of(&config);
+        Self {
+            shape,
+            up: false,
+            now: Instant::ZERO,
+            me: Index(0),
+            framer: Framer::new(config.framing),
+            pace: Pace::new(config.air_bps.filter(|&bps| bps > 0)),
+            turn: Turn::new(shape.half, config.turn_round),
+            offers: Offers::new(shape),
+            answers: Answers::default(),
+            reassemblies: Reassemblies::default(),
+            finished_cuts: VecDeque::new(),
+            reports: VecDeque::new(),
+            control: VecDeque::new(),
+            senders: BTreeMap::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            scratch: Vec::new(),
+            frame_buf: Vec::new(),
+        }
     }
+
     /// The medium works (again): framing starts fresh, what was offered is sent (again), back-off is reset.
-    pub fn up(&mut self, _now: Instant) {}
-    /// The medium is gone: nothing is transmitted until [`Link::up`]; offers are kept.
-    pub fn down(&mut self, _now: Instant) {}
-    /// Bytes from the medium, cut anywhere (COBS) or one packet (Packet).
-    pub fn receive(&mut self, _now: Instant, _bytes: &[u8], _keys: &dyn Keyring) {}
-    /// How many more parcels of `bytes` length may be offered to `to` now; 0 = wait for an event.
-    #[must_use]
-    pub fn room(&self, _to: Index) -> usize {
-        0
+    pub fn up(&mut self, now: Instant) {
+        self.now = now;
+        self.up = true;
+        self.framer.restart();
+        self.pace.restart();
+        self.turn.restart(now);
+        self.offers.restart();
     }
+
+    /// The medium is gone: nothing is transmitted until [`Link::up`]; offers are kept, control messages dropped.
+    pub fn down(&mut self, now: Instant) {
+        self.now = now;
+        self.up = false;
+        self.framer.restart();
+        self.control.clear();
+        self.reports.clear();
+    }
+
+    /// Bytes from the medium, cut anywhere (COBS) or one packet (Packet).
+    pub fn receive(&mut self, now: Instant, bytes: &[u8], keys: &dyn Keyring) {
+        self.now = now;
+        self.receive_bytes(now, bytes, keys);
+    }
+
+    /// How many more parcels may be offered to `to` now whatever their precedence; 0 = wait for an event.
+    #[must_use]
+    pub fn room(&self, to: Index) -> usize {
+        self.room_for(to, receive::LEAST)
+    }
+
+    /// How many more parcels of `precedence` may be offered to `to` now: lower ones do not take its room.
+    #[must_use]
+    pub fn room_for(&self, to: Index, precedence: Precedence) -> usize {
+        self.offers.room(to, precedence)
+    }
+
     /// Offers a parcel. It is retransmitted with back-off until an answer comes or it is withdrawn.
     /// An offer with an `id` already held replaces it.
     ///
     /// # Errors
-    /// Gives the offer back when [`Link::room`] is 0.
-    pub fn offer(&mut self, _now: Instant, offer: Offer) -> Result<(), Offer> {
-        Err(offer)
+    /// Gives the offer back when [`Link::room_for`] its precedence is 0.
+    pub fn offer(&mut self, now: Instant, offer: Offer) -> Result<(), Offer> {
+        self.now = now;
+        if self.offers.get(offer.id).is_none() && self.room_for(offer.to, offer.precedence) == 0 {
+            return Err(offer);
+        }
+        self.offers.insert(offer);
+        Ok(())
     }
+
     /// Stops offering; unknown handles are ignored.
-    pub fn withdraw(&mut self, _offer: OfferId) {}
+    pub fn withdraw(&mut self, offer: OfferId) {
+        self.offers.remove(offer);
+    }
+
     /// Answers a parcel that is durable now. `hold` is how long the answer may wait for the delivered token to be
     /// merged ([`Duration::ZERO`]: send at the next chance). A second call with a token within that time merges it.
-    pub fn acknowledge(&mut self, _now: Instant, _owed: Owed, _delivered: Option<Token>, _hold: Duration) {}
+    ///
+    /// Returns whether the answer carries all that was given: false when `delivered` came after the answer had left
+    /// without it, so that a receipt must go as a parcel of its own.
+    pub fn acknowledge(&mut self, now: Instant, owed: Owed, delivered: Option<Token>, hold: Duration) -> bool {
+        self.now = now;
+        self.answers.acknowledge(now, owed.into(), delivered, hold)
+    }
+
     /// Refuses a parcel.
-    pub fn refuse(&mut self, _now: Instant, _owed: Owed, _reason: RefuseReason, _retry: Duration) {}
+    pub fn refuse(&mut self, now: Instant, owed: Owed, reason: RefuseReason, retry: Duration) {
+        self.now = now;
+        self.answers.refuse(now, owed.into(), reason, retry);
+    }
+
     /// Queues a control message to one neighbour, or (`None`) to all in earshot. Not retransmitted.
     ///
     /// # Errors
     /// Gives it back when the small control queue is full.
-    pub fn send(&mut self, _now: Instant, _to: Option<Index>, message: Control) -> Result<(), Control> {
-        Err(message)
+    pub fn send(&mut self, now: Instant, to: Option<Index>, message: Control) -> Result<(), Control> {
+        self.now = now;
+        if self.control.len() >= CONTROL_QUEUE_MAX {
+            return Err(message);
+        }
+        self.control.push_back((to, message));
+        Ok(())
     }
+
     /// The next bytes to put on the medium, if anything may be sent at `now`; call until `None`. On packet media each
     /// call gives one packet; on streams a call may give several frames when the link is not paced.
-    pub fn poll_transmit(&mut self, _now: Instant, _keys: &dyn Keyring) -> Option<Vec<u8>> {
-        None
+    pub fn poll_transmit(&mut self, now: Instant, keys: &dyn Keyring) -> Option<Vec<u8>> {
+        self.transmit(now, keys)
     }
+
     /// The next event; call until `None`.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
+
     /// When [`Link::poll_transmit`] should be called next if nothing else happens.
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
-        None
+        self.wake()
     }
+
     /// Counters so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {

@@ -1,0 +1,442 @@
+//! Parcels offered to neighbours: what goes out next, what is on its way, what is overdue (spec §50.4–§50.6).
+
+use crate::api::{Offer, OfferId, ParcelKind};
+use crate::cut::Cut;
+use crate::limits::{
+    DATA_PROBE_MAX, DATA_PROBES, FINISHED_OFFERS, FRAGMENT_OVERHEAD, PEERS_MAX, SHRUNK_MIN, WHOLE_OVERHEAD,
+};
+use crate::peer::{Peer, Rank};
+use crate::shape::Shape;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use picket_wire::control::{Control, offer_of};
+use picket_wire::frame::ack_suffix;
+use picket_wire::time::Instant;
+use picket_wire::{Index, Precedence};
+
+/// One parcel on its way.
+#[derive(Debug)]
+pub(crate) struct Tx {
+    /// What was offered.
+    pub(crate) offer: Offer,
+    /// What the MAC of its answer covers.
+    pub(crate) suffix: [u8; 17],
+    /// Its fragments, when it does not go whole.
+    pub(crate) cut: Option<Cut>,
+    order: u64,
+    charge: usize,
+    /// How often it (or its current pass) was sent.
+    tries: u32,
+    sent_end: Instant,
+    due: Option<Instant>,
+    /// The next transmission is a poll.
+    ask: bool,
+    asked: bool,
+    /// The neighbour says that all of it has arrived.
+    arrived: bool,
+}
+
+impl Tx {
+    fn rank(&self) -> Rank {
+        (Reverse(self.offer.precedence), self.order, self.offer.id)
+    }
+}
+
+/// What to send next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// The parcel in one frame.
+    Whole(OfferId),
+    /// One fragment.
+    Piece(OfferId, u16),
+    /// "What do you owe me for this?"
+    Poll(OfferId),
+}
+
+impl Pick {
+    pub(crate) const fn id(self) -> OfferId {
+        match self {
+            Self::Whole(id) | Self::Piece(id, _) | Self::Poll(id) => id,
+        }
+    }
+}
+
+/// An offer that ended lately; late answers to it are stale, not forged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finished {
+    pub(crate) to: Index,
+    pub(crate) prefix: u16,
+    pub(crate) suffix: [u8; 17],
+}
+
+/// Until when answers are not overdue though their time is up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// End of our last burst: nobody could answer before it.
+    pub(crate) burst_end: Instant,
+    /// The other side is talking until then.
+    pub(crate) busy_until: Instant,
+}
+
+/// All offers of a link.
+#[derive(Debug)]
+pub(crate) struct Offers {
+    pub(crate) peers: BTreeMap<Index, Peer>,
+    txs: BTreeMap<OfferId, Tx>,
+    finished: VecDeque<Finished>,
+    shape: Shape,
+    order: u64,
+}
+
+impl Offers {
+    pub(crate) const fn new(shape: Shape) -> Self {
+        Self { peers: BTreeMap::new(), txs: BTreeMap::new(), finished: VecDeque::new(), shape, order: 0 }
+    }
+
+    pub(crate) fn get(&self, id: OfferId) -> Option<&Tx> {
+        self.txs.get(&id)
+    }
+
+    /// How many more parcels of `precedence` fit: lower ones do not count against it.
+    pub(crate) fn room(&self, to: Index, precedence: Precedence) -> usize {
+        let Some(peer) = self.peers.get(&to) else { return self.shape.parcels };
+        let (parcels, bytes) = peer.load_from(precedence);
+        if bytes >= self.shape.bytes { 0 } else { self.shape.parcels.saturating_sub(parcels) }
+    }
+
+    pub(crate) fn insert(&mut self, offer: Offer) {
+        self.remove(offer.id);
+        self.peer_mut(offer.to);
+        let Some(peer) = self.peers.get_mut(&offer.to) else { return };
+        self.order += 1;
+        // A large transfer leaves room for what may preempt it.
+        let charge = offer.bytes.len().min(self.shape.bytes / 4);
+        let tx = Tx {
+            suffix: suffix_of(&offer),
+            cut: cut_of(&offer, peer.frame_limit),
+            order: self.order,
+            charge,
+            tries: 0,
+            sent_end: Instant::ZERO,
+            due: None,
+            ask: false,
+            asked: false,
+            arrived: false,
+            offer,
+        };
+        let load = &mut peer.load[usize::from(tx.offer.precedence.bits())];
+        *load = (load.0 + 1, load.1 + charge);
+        peer.prefixes.insert((tx.offer.identity.prefix(), tx.offer.id));
+        peer.ready.insert(tx.rank());
+        self.txs.insert(tx.offer.id, tx);
+    }
+
+    pub(crate) fn remove(&mut self, id: OfferId) -> Option<Tx> {
+        let tx = self.txs.remove(&id)?;
+        if let Some(peer) = self.peers.get_mut(&tx.offer.to) {
+            peer.ready.remove(&tx.rank());
+            if let Some(due) = tx.due {
+                peer.flying.remove(&(due, id));
+            }
+            peer.prefixes.remove(&(tx.offer.identity.prefix(), id));
+            let load = &mut peer.load[usize::from(tx.offer.precedence.bits())];
+            *load = (load.0.saturating_sub(1), load.1.saturating_sub(tx.charge));
+        }
+        if self.finished.len() >= FINISHED_OFFERS {
+            self.finished.pop_front();
+        }
+        let prefix = tx.offer.identity.prefix();
+        self.finished.push_back(Finished { to: tx.offer.to, prefix, suffix: tx.suffix });
+        Some(tx)
+    }
+
+    /// The answer to `id` has come: measures how long it took and ends the offer.
+    pub(crate) fn answered(&mut self, now: Instant, id: OfferId, burst_end: Instant) -> Option<Tx> {
+        let tx = self.remove(id)?;
+        if let Some(peer) = self.peers.get_mut(&tx.offer.to)
+            && tx.tries == 1
+            && !tx.asked
+            && tx.cut.is_none()
+        {
+            peer.rtt.sample(now.since(tx.sent_end.max(burst_end.min(now))));
+        }
+        Some(tx)
+    }
+
+    /// Offers to `from` whose identity begins with `prefix`.
+    pub(crate) fn with_prefix(&self, from: Index, prefix: u16) -> Vec<OfferId> {
+        let Some(peer) = self.peers.get(&from) else { return Vec::new() };
+        let range = (prefix, OfferId(0))..=(prefix, OfferId(u64::MAX));
+        peer.prefixes.range(range).map(|(_, id)| *id).collect()
+    }
+
+    /// Offers of that prefix that ended lately.
+    pub(crate) fn finished(&self, from: Index, prefix: u16) -> impl Iterator<Item = &Finished> {
+        self.finished.iter().filter(move |f| f.to == from && f.prefix == prefix)
+    }
+
+    /// An authentic frame of `from`; true when the owner is to be told of it.
+    pub(crate) fn hear(&mut self, now: Instant, from: Index) -> bool {
+        let bounds = self.shape.bounds;
+        let peer = self.peer_mut(from);
+        let tell = peer.hear(now);
+        if peer.break_silence() {
+            let wait = peer.rtt.wait(&bounds);
+            let flying: Vec<OfferId> = peer.flying.iter().map(|(_, id)| *id).collect();
+            for id in flying {
+                if self.txs.get(&id).is_some_and(|tx| tx.sent_end + wait <= now) {
+                    self.lose(id);
+                }
+            }
+        }
+        tell
+    }
+
+    /// The medium was gone: everything not answered goes out again.
+    pub(crate) fn restart(&mut self) {
+        let all: Vec<OfferId> = self.txs.iter().filter(|(_, tx)| tx.due.is_some()).map(|(id, _)| *id).collect();
+        for peer in self.peers.values_mut() {
+            peer.break_silence();
+        }
+        for id in all {
+            self.lose(id);
+        }
+    }
+
+    /// Finds answers overdue: lost, when the neighbour was heard since; otherwise it is silent.
+    pub(crate) fn expire(&mut self, now: Instant, patience: Patience) {
+        let waiting: Vec<Index> = self.peers.iter().filter(|(_, p)| !p.flying.is_empty()).map(|(i, _)| *i).collect();
+        for index in waiting {
+            while let Some(id) = self.overdue(index, now, patience) {
+                let Some(peer) = self.peers.get_mut(&index) else { break };
+                let sent_end = self.txs.get(&id).map_or(Instant::ZERO, |tx| tx.sent_end);
+                if peer.heard.is_some_and(|heard| heard >= sent_end) {
+                    self.lose(id);
+                } else {
+                    peer.fall_silent(now);
+                }
+            }
+        }
+    }
+
+    fn overdue(&self, index: Index, now: Instant, patience: Patience) -> Option<OfferId> {
+        let peer = self.peers.get(&index)?;
+        let (_, id) = peer.flying.first()?;
+        (self.overdue_at(peer, patience)? <= now).then_some(*id)
+    }
+
+    fn overdue_at(&self, peer: &Peer, patience: Patience) -> Option<Instant> {
+        if peer.probing().is_some() {
+            return None;
+        }
+        let (due, _) = peer.flying.first()?;
+        let turn = patience.burst_end + peer.rtt.wait(&self.shape.bounds);
+        Some((*due).max(if self.shape.half { turn } else { *due }).max(patience.busy_until))
+    }
+
+    /// When [`Offers::expire`] has something to do.
+    pub(crate) fn expire_at(&self, patience: Patience) -> Option<Instant> {
+        self.peers.values().filter_map(|p| self.overdue_at(p, patience)).min()
+    }
+
+    /// When the next probe of a silent neighbour is due.
+    pub(crate) fn probe_at(&self) -> Option<Instant> {
+        self.peers.values().filter(|p| !p.is_idle()).filter_map(Peer::probe_at).min()
+    }
+
+    /// Whether anything may be sent at once (probes not counted).
+    pub(crate) fn is_ready(&self) -> bool {
+        self.peers.values().any(|p| p.probing().is_none() && !p.ready.is_empty())
+    }
+
+    /// What goes out next: the most urgent over all neighbours; a silent one gets a probe when it is due.
+    pub(crate) fn pick(&self, now: Instant) -> Option<Pick> {
+        let best = self.peers.values().filter_map(|p| self.candidate(p, now)).min()?;
+        let tx = self.txs.get(&best.2)?;
+        let probe = self.peers.get(&tx.offer.to).and_then(Peer::probing);
+        Some(match (&tx.cut, probe) {
+            _ if tx.ask => Pick::Poll(best.2),
+            (None, None) => Pick::Whole(best.2),
+            (None, Some(n)) if n < DATA_PROBES && !tx.arrived && tx.offer.bytes.len() <= DATA_PROBE_MAX => {
+                Pick::Whole(best.2)
+            }
+            (Some(cut), None) => cut.next().map_or(Pick::Poll(best.2), |piece| Pick::Piece(best.2, piece)),
+            (_, Some(_)) => Pick::Poll(best.2),
+        })
+    }
+
+    fn candidate(&self, peer: &Peer, now: Instant) -> Option<Rank> {
+        let first = peer.ready.first().copied();
+        match peer.probe_at() {
+            None => first,
+            Some(at) if at > now => None,
+            Some(_) => first.or_else(|| self.txs.get(&peer.flying.first()?.1).map(Tx::rank)),
+        }
+    }
+
+    /// Whether anything else could follow at once after `pick`.
+    pub(crate) fn more_after(&self, pick: Pick) -> bool {
+        let own = self.txs.get(&pick.id()).and_then(|tx| tx.cut.as_ref()).map_or(0, Cut::sendable_count);
+        if matches!(pick, Pick::Piece(..)) && own > 1 {
+            return true;
+        }
+        let open = self.peers.values().filter(|p| p.probing().is_none());
+        open.flat_map(|p| p.ready.iter().take(2)).any(|rank| rank.2 != pick.id())
+    }
+
+    /// `pick` was given to the medium and has left at `end`; `asking` when the frame asks for an answer. Returns
+    /// whether it was a retransmission.
+    pub(crate) fn sent(&mut self, pick: Pick, end: Instant, asking: bool, me: Index) -> bool {
+        let id = pick.id();
+        let Some(tx) = self.txs.get_mut(&id) else { return false };
+        let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return false };
+        let mut again = false;
+        let mut stays_ready = false;
+        match (pick, &mut tx.cut) {
+            (Pick::Piece(_, piece), Some(cut)) => {
+                again = cut.sent(piece, asking);
+                stays_ready = cut.next().is_some() && peer.probing().is_none();
+            }
+            (Pick::Poll(_), cut) => {
+                if let Some(cut) = cut {
+                    cut.polled();
+                }
+                (tx.ask, tx.asked) = (false, true);
+            }
+            (Pick::Whole(_) | Pick::Piece(..), _) => {
+                again = tx.tries > 0;
+                tx.asked = false;
+                tx.tries += 1;
+            }
+        }
+        tx.sent_end = end;
+        let wait = peer.rtt.wait(&self.shape.bounds);
+        if peer.probing().is_some() {
+            peer.probed(end, wait, me, tx.offer.to);
+        }
+        if let Some(due) = tx.due.take() {
+            peer.flying.remove(&(due, id));
+        }
+        if !stays_ready {
+            peer.ready.remove(&tx.rank());
+            let due = end + if tx.tries > 1 { wait.times(2) } else { wait };
+            tx.due = Some(due);
+            peer.flying.insert((due, id));
+        }
+        again
+    }
+
+    /// The neighbour reports what it has of the parcel(s) with this prefix.
+    pub(crate) fn report(&mut self, from: Index, prefix: u16, base: u16, have: u64) {
+        for id in self.with_prefix(from, prefix) {
+            let Some(tx) = self.txs.get_mut(&id) else { continue };
+            let half = self.shape.half;
+            match &mut tx.cut {
+                Some(cut) if cut.started() || tx.asked => {
+                    let progress = cut.report(base, have, half);
+                    tx.arrived = progress.all;
+                    tx.asked = false;
+                    let (arrived, lost, sendable) = (progress.arrived, progress.lost, cut.next().is_some());
+                    self.adapt(id, arrived, lost);
+                    if sendable {
+                        self.make_ready(id);
+                    }
+                }
+                None if tx.asked => {
+                    tx.asked = false;
+                    tx.arrived = base > 0;
+                    if !tx.arrived {
+                        self.make_ready(id);
+                    }
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// The answer to `id` is overdue though the neighbour is there: what goes out again is a question where that is
+    /// cheaper, the parcel (or its next missing piece) otherwise.
+    fn lose(&mut self, id: OfferId) {
+        let Some(tx) = self.txs.get_mut(&id) else { return };
+        let asked = core::mem::take(&mut tx.asked);
+        match &mut tx.cut {
+            Some(cut) => {
+                tx.ask = !asked || tx.arrived;
+                if !tx.ask {
+                    cut.rewind();
+                }
+            }
+            None => tx.ask = tx.arrived || self.shape.ask_first && !asked,
+        }
+        if asked {
+            tx.arrived = false;
+        }
+        let noisy = self.shape.noisy && tx.cut.is_none() && tx.tries >= 2 && tx.offer.bytes.len() > 2 * SHRUNK_MIN;
+        if noisy {
+            self.adapt(id, 0, 1);
+        }
+        self.make_ready(id);
+    }
+
+    fn make_ready(&mut self, id: OfferId) {
+        let Some(tx) = self.txs.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
+        if let Some(due) = tx.due.take() {
+            peer.flying.remove(&(due, id));
+        }
+        peer.ready.insert(tx.rank());
+    }
+
+    /// Follows the losses with the frame length; what has not arrived in any part is cut anew.
+    fn adapt(&mut self, id: OfferId, arrived: u32, lost: u32) {
+        let Some(tx) = self.txs.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
+        if !self.shape.noisy {
+            return;
+        }
+        let used = tx.cut.as_ref().map_or(tx.offer.bytes.len() + WHOLE_OVERHEAD, |c| c.piece() + FRAGMENT_OVERHEAD);
+        if lost > 0 && lost * 2 >= arrived {
+            peer.frame_limit = peer.frame_limit.min((used / 2).max(SHRUNK_MIN));
+            if tx.cut.as_ref().is_none_or(Cut::untouched) && tx.offer.kind == ParcelKind::Envelope {
+                tx.cut = cut_of(&tx.offer, peer.frame_limit).or_else(|| tx.cut.take());
+            }
+        } else if lost == 0 && arrived >= 4 {
+            peer.frame_limit = (peer.frame_limit + peer.frame_limit / 4).min(self.shape.frame_max);
+        }
+    }
+
+    fn peer_mut(&mut self, index: Index) -> &mut Peer {
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&index) {
+            let idle = self.peers.iter().filter(|(_, p)| p.is_idle()).min_by_key(|(_, p)| p.heard).map(|(i, _)| *i);
+            if let Some(idle) = idle {
+                self.peers.remove(&idle);
+            }
+        }
+        let limit = self.shape.frame_max;
+        self.peers.entry(index).or_insert_with(|| Peer::new(limit))
+    }
+}
+
+fn cut_of(offer: &Offer, frame_limit: usize) -> Option<Cut> {
+    let whole = offer.kind == ParcelKind::Control || offer.bytes.len() + WHOLE_OVERHEAD <= frame_limit;
+    (!whole).then(|| Cut::new(offer.bytes.len(), frame_limit.saturating_sub(FRAGMENT_OVERHEAD)))
+}
+
+/// Spec §50.4: envelopes answer for the hop byte they were offered with, receipts and notices for their `hops`.
+fn suffix_of(offer: &Offer) -> [u8; 17] {
+    let (hop_limit, round) = hop_and_round(offer.kind, &offer.bytes);
+    ack_suffix(&offer.identity, hop_limit, round)
+}
+
+/// Hop limit (four bits) and custody round that an answer to this parcel covers.
+pub(crate) fn hop_and_round(kind: ParcelKind, bytes: &[u8]) -> (u8, u8) {
+    match kind {
+        ParcelKind::Envelope => offer_of(bytes),
+        ParcelKind::Control => match Control::decode(bytes) {
+            Ok(Control::Receipt(r)) => (r.hops & 15, 0),
+            Ok(Control::Notice(n)) => (n.hops & 15, 0),
+            Ok(_) | Err(_) => (0, 0),
+        },
+    }
+}

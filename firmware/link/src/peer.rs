@@ -1,0 +1,139 @@
+//! What is known of one neighbour: what waits for it, what is on its way, how long it takes to answer, whether it is
+//! silent (spec §50.6).
+
+use crate::api::OfferId;
+use crate::limits::{HEARD_EVERY, PROBE_JITTER, PROBE_MAX};
+use crate::rtt::Rtt;
+use alloc::collections::BTreeSet;
+use core::cmp::Reverse;
+use picket_wire::time::{Duration, Instant};
+use picket_wire::{Index, Precedence};
+
+/// Sending order: most urgent first, then first offered.
+pub(crate) type Rank = (Reverse<Precedence>, u64, OfferId);
+
+/// State kept per neighbour.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Offers with something to send now.
+    pub(crate) ready: BTreeSet<Rank>,
+    /// Offers waiting for an answer, by the time at which it is overdue.
+    pub(crate) flying: BTreeSet<(Instant, OfferId)>,
+    /// Offers by the first two bytes of their identity.
+    pub(crate) prefixes: BTreeSet<(u16, OfferId)>,
+    /// Parcels and charged bytes by precedence.
+    pub(crate) load: [(usize, usize); 6],
+    /// Answer times.
+    pub(crate) rtt: Rtt,
+    /// When an authentic frame of it last came.
+    pub(crate) heard: Option<Instant>,
+    /// Longest frame worth sending, from the losses seen.
+    pub(crate) frame_limit: usize,
+    reported: Option<Instant>,
+    silence: Option<Silence>,
+}
+
+/// A neighbour that does not answer: one probe at a time.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    probes: u32,
+    next: Instant,
+}
+
+impl Peer {
+    pub(crate) const fn new(frame_limit: usize) -> Self {
+        Self {
+            ready: BTreeSet::new(),
+            flying: BTreeSet::new(),
+            prefixes: BTreeSet::new(),
+            load: [(0, 0); 6],
+            rtt: Rtt::new(),
+            heard: None,
+            frame_limit,
+            reported: None,
+            silence: None,
+        }
+    }
+
+    /// Whether nothing is offered to it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.prefixes.is_empty()
+    }
+
+    /// Parcels and bytes outstanding of precedence `least` and above.
+    pub(crate) fn load_from(&self, least: Precedence) -> (usize, usize) {
+        let from = usize::from(least.bits()).min(self.load.len() - 1);
+        self.load[from..].iter().fold((0, 0), |sum, l| (sum.0 + l.0, sum.1 + l.1))
+    }
+
+    /// Notes an authentic frame; true when the owner is to be told.
+    pub(crate) fn hear(&mut self, now: Instant) -> bool {
+        self.heard = Some(now);
+        let tell = self.reported.is_none_or(|at| now.since(at) >= HEARD_EVERY);
+        if tell {
+            self.reported = Some(now);
+        }
+        tell
+    }
+
+    /// Ends a silence; true when there was one.
+    pub(crate) const fn break_silence(&mut self) -> bool {
+        self.silence.take().is_some()
+    }
+
+    /// The neighbour owes an answer and nothing was heard since: from now on only probes.
+    pub(crate) fn fall_silent(&mut self, now: Instant) {
+        self.silence.get_or_insert(Silence { probes: 0, next: now });
+    }
+
+    /// Number of the probe that is due next; `None` while the neighbour is not silent.
+    pub(crate) fn probing(&self) -> Option<u32> {
+        self.silence.map(|s| s.probes)
+    }
+
+    /// When the next probe may leave.
+    pub(crate) fn probe_at(&self) -> Option<Instant> {
+        self.silence.map(|s| s.next)
+    }
+
+    /// A probe was sent and has left at `end`. Pauses double from `wait` to [`PROBE_MAX`]; the jitter is drawn from
+    /// both stations' names, so that two that probe each other do not stay in step.
+    pub(crate) fn probed(&mut self, end: Instant, wait: Duration, me: Index, peer: Index) {
+        if let Some(silence) = &mut self.silence {
+            let pause = wait.times(1 << silence.probes.min(4)).min(PROBE_MAX);
+            let seed = u64::from(me.0) << 32 | u64::from(peer.0) << 16 | u64::from(silence.probes & 0xFFFF);
+            let jitter = scramble(seed) % PROBE_JITTER.as_micros().min(pause.as_micros() / 2 + 1);
+            silence.probes = silence.probes.saturating_add(1);
+            silence.next = end + pause + Duration(jitter);
+        }
+    }
+}
+
+/// A fixed mixing of 64 bits (the finaliser of SplitMix64): jitter without a source of randomness.
+pub(crate) const fn scramble(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_of_a_silent_neighbour_never_pause_five_seconds() {
+        let mut peer = Peer::new(255);
+        peer.fall_silent(Instant::ZERO);
+        let mut now = Instant::ZERO;
+        for n in 0..100 {
+            assert_eq!(peer.probing(), Some(n));
+            peer.probed(now, Duration::from_secs(1), Index(1), Index(2));
+            let next = peer.probe_at().unwrap_or(Instant::FAR);
+            assert!(next > now && next.since(now) < Duration::from_secs(5));
+            now = next;
+        }
+        assert!(peer.break_silence());
+        assert!(!peer.break_silence());
+    }
+}

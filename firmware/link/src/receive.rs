@@ -1,0 +1,402 @@
+//! From bytes of the medium to authentic events (spec §50.2, §50.4, §50.5).
+
+use crate::Link;
+use crate::answers::{Key, Polled, Verdict};
+use crate::api::{Arrival, Event, Keyring, ParcelKind};
+use crate::framing::{Found, decode, later_starts};
+use crate::limits::{FINISHED_CUTS, FINISHED_CUTS_FOR, REPORT_ALL, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS};
+use crate::offers::hop_and_round;
+use crate::reassembly::{self, Taken};
+use alloc::vec::Vec;
+use picket_wire::control::Control;
+use picket_wire::envelope::{Envelope, FLAG_TURN, set_flags};
+use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked};
+use picket_wire::limits::WIRE_VERSION;
+use picket_wire::time::{Duration, Instant};
+use picket_wire::{Index, Precedence};
+
+/// Why a run of bytes gave no frame for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drop {
+    Noise,
+    Version,
+    Generation,
+    Mac,
+    NotForUs,
+    StaleAnswer,
+    Body,
+}
+
+impl Link {
+    pub(crate) fn receive_bytes(&mut self, now: Instant, bytes: &[u8], keys: &dyn Keyring) {
+        self.counters.rx_bytes += bytes.len() as u64;
+        if bytes.iter().any(|&b| b != 0) {
+            self.turn.bytes(now);
+        }
+        let mut rest = bytes;
+        while let Some(found) = self.framer.next(&mut rest) {
+            match found {
+                Found::Run(run) => self.run(now, &run, keys),
+                Found::Overlong(len) => self.counters.dropped_noise += len as u64,
+            }
+        }
+        self.turn.settle(self.framer.in_frame());
+    }
+
+    /// A whole run is one frame, or noise with a frame at its end.
+    fn run(&mut self, now: Instant, run: &[u8], keys: &dyn Keyring) {
+        let mut frame = core::mem::take(&mut self.scratch);
+        if let Err(drop) = self.try_run(now, run, &mut frame, keys) {
+            match self.salvage(now, run, drop, &mut frame, keys) {
+                Some(noise) => self.counters.dropped_noise += noise as u64,
+                None => self.count(drop, run.len()),
+            }
+        }
+        self.scratch = frame;
+    }
+
+    fn try_run(&mut self, now: Instant, run: &[u8], frame: &mut Vec<u8>, keys: &dyn Keyring) -> Result<(), Drop> {
+        if !decode(self.shape.framing, run, frame) {
+            return Err(Drop::Noise);
+        }
+        self.frame(now, frame, keys)
+    }
+
+    /// Looks for a frame behind noise; returns how many bytes of noise there were.
+    fn salvage(
+        &mut self,
+        now: Instant,
+        run: &[u8],
+        drop: Drop,
+        frame: &mut Vec<u8>,
+        keys: &dyn Keyring,
+    ) -> Option<usize> {
+        let packet = self.shape.framing == crate::Framing::Packet;
+        if packet || matches!(drop, Drop::NotForUs | Drop::StaleAnswer | Drop::Body) {
+            return None;
+        }
+        let ours = WIRE_VERSION << 5 | (keys.net().generation & 0b111) << 2;
+        let starts = later_starts(run, |first| first & !0b11 == ours && first & 0b11 != Kind::Signed as u8);
+        let mut trials = SALVAGE_TRIALS;
+        for at in starts {
+            match self.try_run(now, &run[at..], frame, keys) {
+                Ok(()) => return Some(at),
+                Err(Drop::Mac) => trials -= 1,
+                Err(_) => {}
+            }
+            if trials == 0 {
+                break;
+            }
+        }
+        None
+    }
+
+    fn count(&mut self, drop: Drop, len: usize) {
+        let counters = &mut self.counters;
+        match drop {
+            Drop::Noise => counters.dropped_noise += len as u64,
+            Drop::Version => counters.dropped_version += 1,
+            Drop::Generation => counters.dropped_generation += 1,
+            Drop::Mac => counters.dropped_mac += 1,
+            Drop::NotForUs => counters.not_for_us += 1,
+            Drop::StaleAnswer => counters.stale_answers += 1,
+            Drop::Body => counters.dropped_body += 1,
+        }
+    }
+
+    fn frame(&mut self, now: Instant, frame: &mut [u8], keys: &dyn Keyring) -> Result<(), Drop> {
+        let unmasked = keys.mask().unmask(frame).map_err(|error| match error {
+            FrameError::Short | FrameError::Long => Drop::Noise,
+            FrameError::Version(_) => Drop::Version,
+            FrameError::Generation(_) => Drop::Generation,
+            FrameError::Kind(_) => Drop::Body,
+        })?;
+        if unmasked.to() == Index::BROADCAST {
+            return self.broadcast(now, unmasked, keys);
+        }
+        if unmasked.to() != keys.me().low() {
+            self.turn.overheard();
+            return Err(Drop::NotForUs);
+        }
+        match answered_prefix(&unmasked) {
+            Some(prefix) => self.answer(now, unmasked, prefix, keys),
+            None => self.pairwise(now, unmasked, keys),
+        }
+    }
+
+    /// Under the network key only presence and claims are believed.
+    fn broadcast(&mut self, now: Instant, frame: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
+        let low = frame.from();
+        let frame = frame.authenticate(&keys.net().mac, Around::default()).map_err(|_| Drop::Mac)?;
+        let Ok(Body::Control(message)) = frame.body() else { return Err(Drop::Body) };
+        let named = match message {
+            Control::Hello(hello) if hello.index.low() == low => Some(hello.index),
+            Control::Claim(claim) => Some(claim.gateway).filter(|g| g.low() == low),
+            _ => return Err(Drop::Body),
+        };
+        if named == Some(keys.me()) {
+            // Our own, echoed by the medium.
+            return Err(Drop::NotForUs);
+        }
+        self.counters.rx_frames += 1;
+        self.turn.heard(false);
+        if let (Control::Hello(_), Some(peer)) = (message, named)
+            && self.offers.peers.contains_key(&peer)
+        {
+            self.offers.hear(now, peer);
+        }
+        self.events.push_back(Event::Control { from: named, message });
+        Ok(())
+    }
+
+    fn pairwise(&mut self, now: Instant, frame: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
+        let low = frame.from();
+        let (peer, frame) = self.authenticate(frame, keys).ok_or(Drop::Mac)?;
+        self.senders.insert(low, peer);
+        self.authentic(now, peer);
+        let given = match frame.body() {
+            Ok(Body::Envelope(envelope)) => {
+                self.envelope(now, peer, envelope.bytes());
+                envelope.header().flags & FLAG_TURN != 0
+            }
+            Ok(Body::Fragment(fragment)) => {
+                self.fragment(now, peer, &fragment);
+                fragment.turn
+            }
+            Ok(Body::Control(message)) => self.control(now, peer, message)?,
+            Err(_) => return Err(Drop::Body),
+        };
+        self.turn.heard(given && self.shape.half);
+        if given && self.shape.half {
+            for key in self.reassemblies.touched(peer) {
+                self.queue_report(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn authenticate<'f>(&self, frame: Unmasked<'f>, keys: &dyn Keyring) -> Option<(Index, Authentic<'f>)> {
+        let low = frame.from();
+        let lately = self.senders.get(&low).copied();
+        let mut frame = frame;
+        if let Some(peer) = lately {
+            match try_key(frame, peer, &[], keys) {
+                Ok(authentic) => return Some((peer, authentic)),
+                Err(back) => frame = back,
+            }
+        }
+        for peer in keys.stations(low) {
+            if Some(peer) == lately {
+                continue;
+            }
+            match try_key(frame, peer, &[], keys) {
+                Ok(authentic) => return Some((peer, authentic)),
+                Err(back) => frame = back,
+            }
+        }
+        None
+    }
+
+    /// An answer's MAC covers what it answers, so each offer of that prefix is tried.
+    fn answer(&mut self, now: Instant, frame: Unmasked<'_>, prefix: u16, keys: &dyn Keyring) -> Result<(), Drop> {
+        let mut frame = frame;
+        let mut known = false;
+        for peer in keys.stations(frame.from()) {
+            for id in self.offers.with_prefix(peer, prefix) {
+                let Some(suffix) = self.offers.get(id).map(|tx| tx.suffix) else { continue };
+                known = true;
+                match try_key(frame, peer, &suffix, keys) {
+                    Ok(authentic) => return self.accept(now, peer, id, &authentic),
+                    Err(back) => frame = back,
+                }
+            }
+            let ended: Vec<[u8; 17]> = self.offers.finished(peer, prefix).map(|f| f.suffix).collect();
+            for suffix in ended {
+                match try_key(frame, peer, &suffix, keys) {
+                    Ok(_) => {
+                        self.authentic(now, peer);
+                        self.turn.heard(false);
+                        return Err(Drop::StaleAnswer);
+                    }
+                    Err(back) => frame = back,
+                }
+            }
+        }
+        Err(if known { Drop::Mac } else { Drop::StaleAnswer })
+    }
+
+    fn accept(&mut self, now: Instant, peer: Index, id: crate::OfferId, frame: &Authentic<'_>) -> Result<(), Drop> {
+        self.authentic(now, peer);
+        self.turn.heard(false);
+        let event = match frame.body() {
+            Ok(Body::Control(Control::Ack { .. })) => Event::Accepted { offer: id, delivered: None },
+            Ok(Body::Control(Control::AckDelivered { token, .. })) => {
+                Event::Accepted { offer: id, delivered: Some(token) }
+            }
+            Ok(Body::Control(Control::Refuse { reason, retry_s, .. })) => {
+                Event::Refused { offer: id, reason, retry: Duration::from_secs(u64::from(retry_s)) }
+            }
+            Ok(_) | Err(_) => return Err(Drop::Body),
+        };
+        self.offers.answered(now, id, self.turn.burst_end());
+        self.events.push_back(event);
+        Ok(())
+    }
+
+    fn authentic(&mut self, now: Instant, peer: Index) {
+        self.counters.rx_frames += 1;
+        if self.offers.hear(now, peer) {
+            self.events.push_back(Event::Heard(peer));
+        }
+    }
+
+    fn envelope(&mut self, now: Instant, from: Index, bytes: &[u8]) {
+        let Ok(envelope) = Envelope::parse(bytes) else {
+            self.counters.dropped_body += 1;
+            return;
+        };
+        let mut owned = bytes.to_vec();
+        set_flags(&mut owned, 0);
+        self.arrived(now, Arrival { from, kind: ParcelKind::Envelope, identity: envelope.identity(), bytes: owned });
+    }
+
+    fn arrived(&mut self, now: Instant, arrival: Arrival) {
+        match self.answers.heard(now, Key::from(arrival.owed())) {
+            Verdict::New => self.events.push_back(Event::Arrived(arrival)),
+            Verdict::Duplicate => self.counters.duplicates += 1,
+        }
+    }
+
+    /// Returns whether the sender has finished and listens.
+    fn control(&mut self, now: Instant, from: Index, message: Control) -> Result<bool, Drop> {
+        match message {
+            Control::Receipt(_) | Control::Notice(_) => {
+                let mut buf = [0; picket_wire::limits::CONTROL_MAX];
+                let (Some(identity), Ok(bytes)) = (message.parcel_identity(), message.encode(&mut buf)) else {
+                    return Err(Drop::Body);
+                };
+                let bytes = bytes.to_vec();
+                self.arrived(now, Arrival { from, kind: ParcelKind::Control, identity, bytes });
+            }
+            Control::FragmentReport { prefix, base, have } => {
+                self.offers.report(from, u16::from_be_bytes(prefix), base, have);
+            }
+            Control::Poll { prefix } => {
+                self.polled(now, from, u16::from_be_bytes(prefix));
+                return Ok(true);
+            }
+            // Answers were tried with what they answer; without it they prove nothing.
+            Control::Ack { .. } | Control::AckDelivered { .. } | Control::Refuse { .. } => return Err(Drop::Body),
+            Control::Hello(_)
+            | Control::Attach(_)
+            | Control::Attached { .. }
+            | Control::Drained { .. }
+            | Control::Claim(_) => self.events.push_back(Event::Control { from: Some(from), message }),
+        }
+        Ok(false)
+    }
+
+    fn polled(&mut self, now: Instant, from: Index, prefix: u16) {
+        let partial = self.reassemblies.with_prefix(from, prefix);
+        for key in &partial {
+            self.queue_report(*key);
+        }
+        let nothing_partial = partial.is_empty();
+        match self.answers.polled(now, from, prefix) {
+            Polled::Unknown if nothing_partial => self.report(from, prefix, 0, 0),
+            Polled::Pending if nothing_partial => self.report(from, prefix, REPORT_ALL, 0),
+            Polled::Unknown | Polled::Pending | Polled::Answered => {}
+        }
+    }
+
+    fn fragment(&mut self, now: Instant, from: Index, fragment: &Fragment<'_>) {
+        let key = reassembly::Key { from, prefix: fragment.prefix, total: fragment.total };
+        if let Some(owed) = self.finished_cut(now, key) {
+            self.counters.duplicates += 1;
+            if fragment.turn {
+                self.answers.heard(now, owed);
+            }
+            return;
+        }
+        match self.reassemblies.take(key, fragment) {
+            Taken::Duplicate => self.counters.duplicates += 1,
+            Taken::Restarted => self.counters.dropped_fragment += 1,
+            Taken::Stored { gap } => {
+                let unreported = self.reassemblies.unreported(key);
+                let volunteer = unreported >= if gap { 2 } else { REPORT_EVERY };
+                if !self.shape.half && volunteer && !fragment.turn {
+                    self.queue_report(key);
+                }
+            }
+            Taken::Complete(bytes) => return self.reassembled(now, key, &bytes),
+        }
+        if fragment.turn {
+            self.queue_report(key);
+        }
+    }
+
+    fn finished_cut(&self, now: Instant, key: reassembly::Key) -> Option<Key> {
+        let found = self.finished_cuts.iter().find(|(k, at, _)| *k == key && now.since(*at) < FINISHED_CUTS_FOR)?;
+        Some(found.2)
+    }
+
+    fn reassembled(&mut self, now: Instant, key: reassembly::Key, bytes: &[u8]) {
+        let identity = Envelope::parse(bytes).ok().map(|e| e.identity()).filter(|i| i.prefix() == key.prefix);
+        let Some(identity) = identity else {
+            self.counters.dropped_fragment += 1;
+            self.report(key.from, key.prefix, 0, 0);
+            return;
+        };
+        let (hop_limit, round) = hop_and_round(ParcelKind::Envelope, bytes);
+        if self.finished_cuts.len() >= FINISHED_CUTS {
+            self.finished_cuts.pop_front();
+        }
+        self.finished_cuts.push_back((key, now, Key { from: key.from, identity, hop_limit, round }));
+        self.envelope(now, key.from, bytes);
+    }
+
+    fn queue_report(&mut self, key: reassembly::Key) {
+        if let Some((base, have)) = self.reassemblies.report(key) {
+            self.report(key.from, key.prefix, base, have);
+        }
+    }
+
+    /// The latest report of a parcel replaces an earlier one that still waits.
+    fn report(&mut self, to: Index, prefix: u16, base: u16, have: u64) {
+        let bytes = prefix.to_be_bytes();
+        self.reports.retain(|(peer, old)| {
+            *peer != to || !matches!(old, Control::FragmentReport { prefix, .. } if *prefix == bytes)
+        });
+        if self.reports.len() >= REPORTS_MAX {
+            self.reports.pop_front();
+        }
+        self.reports.push_back((to, Control::FragmentReport { prefix: bytes, base, have }));
+    }
+}
+
+/// Least urgent: what [`Link::room`] answers for.
+pub(crate) const LEAST: Precedence = Precedence::Deferred;
+
+/// Prefix of the parcel that an answer names; `None` for other frames. Nothing is believed of it yet.
+fn answered_prefix(frame: &Unmasked<'_>) -> Option<u16> {
+    if frame.kind() != Kind::Control {
+        return None;
+    }
+    match *frame.body() {
+        // Spec §20.5: types 5, 6 and 7.
+        [5..=7, a, b, ..] => Some(u16::from_be_bytes([a, b])),
+        _ => None,
+    }
+}
+
+fn try_key<'f>(
+    frame: Unmasked<'f>,
+    peer: Index,
+    suffix: &[u8],
+    keys: &dyn Keyring,
+) -> Result<Authentic<'f>, Unmasked<'f>> {
+    match keys.link_key(peer) {
+        Some(key) => frame.authenticate(&key.0, Around { prefix: &[], suffix }),
+        None => Err(frame),
+    }
+}

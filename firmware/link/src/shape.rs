@@ -1,0 +1,100 @@
+//! What a configuration means in frames, windows and time-outs (spec §50.3, §50.6).
+
+use crate::api::{Config, Duplex, Framing};
+use crate::limits::{
+    FRAME_FLOOR, PACED_BYTES_MIN, PACED_PARCELS, PACED_WINDOW_S, PACKET_MAX, SLOT, STREAM_BYTES, STREAM_PARCELS,
+};
+use crate::rtt::Bounds;
+use picket_wire::limits::FRAME_MAX;
+use picket_wire::time::Duration;
+
+/// Derived once from a [`Config`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// How bytes become frames.
+    pub(crate) framing: Framing,
+    /// Whether the stations take turns.
+    pub(crate) half: bool,
+    /// Longest frame in bytes, framing excluded.
+    pub(crate) frame_max: usize,
+    /// Window per neighbour, parcels.
+    pub(crate) parcels: usize,
+    /// Window per neighbour, bytes.
+    pub(crate) bytes: usize,
+    /// How long to wait for an answer.
+    pub(crate) bounds: Bounds,
+    /// Whether several frames may be given to the medium at once.
+    pub(crate) batch: bool,
+    /// Whether a loss is likely to be noise that shorter frames escape.
+    pub(crate) noisy: bool,
+    /// Whether an overdue answer is asked for before the parcel is sent again: the medium itself does not lose bytes.
+    pub(crate) ask_first: bool,
+}
+
+impl Shape {
+    pub(crate) fn of(config: &Config) -> Self {
+        let half = config.duplex == Duplex::Half;
+        let paced = config.air_bps.filter(|&bps| bps > 0);
+        let frame_max = frame_max(config);
+        let (parcels, bytes) = match paced {
+            None => (STREAM_PARCELS, STREAM_BYTES),
+            Some(bps) => (PACED_PARCELS, (bps as usize / 8).saturating_mul(PACED_WINDOW_S).max(PACED_BYTES_MIN)),
+        };
+        let stream = config.framing == Framing::Cobs;
+        Self {
+            framing: config.framing,
+            half,
+            frame_max,
+            parcels,
+            bytes,
+            bounds: bounds(config, frame_max),
+            batch: stream && paced.is_none(),
+            noisy: stream && paced.is_some(),
+            ask_first: stream && paced.is_none(),
+        }
+    }
+}
+
+/// On byte pipes a frame takes, COBS included, at most [`FRAME_FLOOR`] bytes or one second of air.
+fn frame_max(config: &Config) -> usize {
+    let pipe = match (config.framing, config.air_bps) {
+        (Framing::Packet, _) => PACKET_MAX,
+        (Framing::Cobs, None | Some(0)) => FRAME_MAX,
+        (Framing::Cobs, Some(bps)) => ((bps as usize / 8).max(FRAME_FLOOR) - 2) * 254 / 255,
+    };
+    config.mtu.map_or(pipe, |mtu| pipe.min(usize::from(mtu))).clamp(crate::limits::SHRUNK_MIN, FRAME_MAX)
+}
+
+fn bounds(config: &Config, frame_max: usize) -> Bounds {
+    let Some(bps) = config.air_bps.filter(|&bps| bps > 0) else {
+        return Bounds { initial: Duration::from_secs(2), min: Duration::from_secs(1), max: Duration::from_secs(4) };
+    };
+    // The answer may wait behind one frame of the other side's own.
+    let frame = Duration::of_air(frame_max, bps);
+    let min = match config.duplex {
+        Duplex::Full => Duration::from_millis(400) + frame,
+        Duplex::Half => SLOT.times(5) + config.turn_round.times(2) + Duration::of_air(FRAME_FLOOR, bps),
+    };
+    let initial = Duration::from_secs(2) + frame;
+    Bounds { initial: initial.max(min), min, max: Duration::from_secs(4).max(min) + frame.times(2) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(framing: Framing, mtu: Option<u16>, air_bps: Option<u32>) -> Config {
+        Config { framing, mtu, air_bps, duplex: Duplex::Full, turn_round: Duration::ZERO }
+    }
+
+    #[test]
+    fn frames_fit_a_second_of_air_or_255_bytes() {
+        for bps in [300, 1_200, 9_600, 57_600, 1_000_000] {
+            let shape = Shape::of(&config(Framing::Cobs, None, Some(bps)));
+            let on_air = cobs::max_encoding_length(shape.frame_max) + 1;
+            assert!(on_air <= (bps as usize / 8).max(255), "{bps}: {on_air}");
+        }
+        assert_eq!(Shape::of(&config(Framing::Packet, Some(1_200), None)).frame_max, 1_200);
+        assert_eq!(Shape::of(&config(Framing::Cobs, None, None)).frame_max, FRAME_MAX);
+    }
+}
