@@ -296,7 +296,7 @@ fn read_pairing(body: &[u8]) -> Result<PairingSecret, DecodeError> {
 
 /// Records of 38 bytes, indices strictly ascending and below the owner's.
 fn check_psks(body: &[u8], own: Index) -> Result<&[u8], DecodeError> {
-    if body.len() % PSK_LEN != 0 {
+    if !body.len().is_multiple_of(PSK_LEN) {
         return Err(DecodeError::Truncated);
     }
     let mut last = 0;

@@ -450,7 +450,7 @@ fn check_stations<'a>(body: &'a [u8], keys: &[u8]) -> Result<(u32, &'a [u8]), De
     let mut r = Reader::new(body);
     let next_index = r.u32()?;
     let table = r.rest();
-    if table.len() % STATION_LEN != 0 || keys.len() % EPOCH_KEYS_LEN != 0 {
+    if !table.len().is_multiple_of(STATION_LEN) || !keys.len().is_multiple_of(EPOCH_KEYS_LEN) {
         return Err(DecodeError::Truncated);
     }
     if table.len() / STATION_LEN > limits::STATIONS_MAX || next_index > 0x1_0000 {
