@@ -10,7 +10,7 @@ use super::retire::{Retiring, Stage};
 use super::scan::{Found, Hole, Scan};
 use super::space::Space;
 use super::tickets::Tickets;
-use super::{Config, Loc, Log, Segment, Sink, Ticket, filler};
+use super::{Config, Loc, Log, Segment, Seq, Sink, Ticket, filler};
 use crate::error::OpenError;
 use crate::limits::MAX_LOSSES;
 use crate::medium::{Medium, MediumError, SegmentId};
@@ -218,6 +218,12 @@ impl<M: Medium> Log<M> {
         let last_synced = read.synced.iter().rev().find(|(_, synced)| **synced > 0).map_or(0, |(serial, _)| *serial);
         for Suspect { serial, mut loss } in core::mem::take(&mut read.suspects) {
             let witnessed = read.synced.get(&serial).is_some_and(|synced| loss.offset < *synced);
+            if serial < self.floor {
+                continue; // it was dead: a torn header of its successor in the same place
+            }
+            if loss.offset == 0 {
+                self.give_header(serial)?;
+            }
             if serial < last_synced || witnessed {
                 loss.cause = Cause::Damaged;
             } else {
@@ -226,6 +232,15 @@ impl<M: Medium> Log<M> {
             read.recovery.add(loss);
         }
         Ok(())
+    }
+
+    /// A segment that lost its header gets a new one, or it would look damaged for ever.
+    fn give_header(&mut self, serial: u32) -> Result<(), MediumError> {
+        let Some(segment) = self.segments.get(&serial) else { return Ok(()) };
+        let (version, store, floor, next_seq) = (VERSION, self.config.store.byte(), self.floor, Seq(self.next_seq));
+        let header = SegmentHeader { version, store, serial, len: segment.len, floor, before: 0, before_end: 0, next_seq };
+        self.tickets.wrote();
+        self.medium.write(segment.id, 0, &header.encode())
     }
 
     fn fill(&mut self, serial: u32, loss: &Loss) -> Result<(), MediumError> {
