@@ -30,7 +30,7 @@ pub const RETRY_MIN: Duration = Duration::from_millis(50);
 pub const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// A connection that lived this long ends a series of failures.
-pub const RETRY_FORGET: Duration = Duration::from_secs(5);
+pub const RETRY_FORGET: picket_wire::time::Duration = picket_wire::time::Duration::from_secs(5);
 
 /// Time given to one attempt to connect.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(5);

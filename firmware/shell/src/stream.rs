@@ -1,6 +1,7 @@
 //! Moving bytes over any byte stream; shared by the serial, TCP and Unix drivers.
 
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::limits;
 use crate::port::{Batch, Orphaned, Outbox, Reporter, What, Why, Work};
 use core::future::Future;
@@ -36,9 +37,9 @@ where
         let outcome = match open().await {
             Ok(stream) => {
                 reported = None;
-                let since = tokio::time::Instant::now();
+                let since = Clock::default().now();
                 let outcome = serve(&reporter, source, stream, read_bytes).await;
-                if since.elapsed() > limits::RETRY_FORGET {
+                if Clock::default().now().since(since) > limits::RETRY_FORGET {
                     backoff.reset();
                 }
                 outcome

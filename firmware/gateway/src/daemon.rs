@@ -1,0 +1,444 @@
+//! The daemon's loop: one node value, and everything that feeds it.
+
+use crate::config::Config;
+use crate::control::{self, Asked};
+use crate::links::{Links, Transmitted};
+use crate::mission::{Mission, MissionError};
+use crate::mqtt::{self, Told, Uplink};
+use crate::{notify, tls};
+use core::fmt;
+use picket_node::operator::{Reply, Request, Status, UplinkStatus};
+use picket_node::{Gateway, GatewayConfig, Input, Output, Report, UplinkId};
+use picket_shell::clock::Clock;
+use picket_shell::medium::FileMedium;
+use picket_shell::port::{self, Event};
+use picket_shell::unix::ListenError;
+use picket_store::{MediumError, OpenError, QueueLimits, Ticket};
+use picket_wire::time::Instant;
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Wall time is told to the node this often.
+const WALL_EVERY: Duration = Duration::from_secs(60);
+/// Events taken at once.
+const EVENTS: usize = 256;
+/// Reports of all uplinks waiting for the loop, each of up to a hundred events.
+const UPLINK_REPORTS: usize = 16;
+/// Time given to bytes already written to leave, and to the broker's goodbye.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Why the daemon cannot run.
+#[derive(Debug)]
+pub enum StartError {
+    /// Keyfill or roster.
+    Mission(MissionError),
+    /// TLS material of an uplink.
+    Tls(String, tls::TlsError),
+    /// A socket.
+    Socket(ListenError),
+    /// The state folder.
+    State(std::path::PathBuf, MediumError),
+    /// The store in it.
+    Store(std::path::PathBuf, OpenError),
+    /// The operating system.
+    System(io::Error),
+}
+
+impl StartError {
+    /// The process's exit code.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Mission(MissionError::KeptRoster(..) | MissionError::KeptConflict(..)) => 8,
+            Self::Mission(_) | Self::Tls(..) | Self::Socket(_) => 2,
+            Self::State(..) | Self::Store(..) => 8,
+            Self::System(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mission(e) => e.fmt(f),
+            Self::Tls(uplink, e) => write!(f, "uplink {uplink}: {e}"),
+            Self::Socket(e) => e.fmt(f),
+            Self::State(folder, e) => write!(f, "state folder {}: {e}", folder.display()),
+            Self::Store(folder, e) => write!(f, "store in {}: {e}", folder.display()),
+            Self::System(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+/// Everything a start needs that can be checked without serving.
+#[derive(Debug)]
+pub struct Ready {
+    mission: Mission,
+    uplinks: Vec<mqtt::Settings>,
+}
+
+/// Loads keyfill, roster and TLS material.
+///
+/// # Errors
+/// [`StartError`].
+pub fn prepare(config: &Config) -> Result<Ready, StartError> {
+    let g = &config.gateway;
+    let mission = Mission::load(&g.name, &g.keyfill, g.secrets.as_deref(), &g.state).map_err(StartError::Mission)?;
+    let mut uplinks = Vec::new();
+    for uplink in &config.uplinks {
+        let tls = uplink.tls.as_ref().map(tls::client).transpose();
+        uplinks.push(mqtt::Settings {
+            name: uplink.name.clone(),
+            host: uplink.host.clone(),
+            port: uplink.port,
+            tls: tls.map_err(|e| StartError::Tls(uplink.name.clone(), e))?,
+            client_id: mission.client_id(&uplink.name),
+            prefix: uplink.prefix.clone(),
+            keep_alive: Duration::from_millis(uplink.keep_alive.as_millis()),
+            session: Duration::from_millis(uplink.session.as_millis()),
+            window: g.publish_window,
+        });
+    }
+    Ok(Ready { mission, uplinks })
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`StartError`]; once it serves, nothing ends it but a signal.
+pub fn run(config: Config) -> Result<(), StartError> {
+    let ready = prepare(&config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .thread_stack_size(256 * 1024)
+        .build()
+        .map_err(StartError::System)?;
+    let outcome = runtime.block_on(serve(config, ready));
+    runtime.shutdown_timeout(FAREWELL);
+    outcome
+}
+
+async fn serve(config: Config, ready: Ready) -> Result<(), StartError> {
+    let drain = config.gateway.drain;
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::System)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::System)?;
+    let (reporter, mut events) = port::channel();
+    let (uplink_reports, mut reports) = mpsc::channel(UPLINK_REPORTS);
+    let control_settings = config.gateway.control.clone();
+    let mut daemon = Daemon::open(config, ready, uplink_reports)?;
+    daemon.links.open(&reporter).await.map_err(StartError::Socket)?;
+    let (control, mut requests) = control::serve(&control_settings).await.map_err(StartError::Socket)?;
+    notify::say("READY=1");
+    tracing::info!(name = %daemon.name, roster = daemon.mission.roster_version(), "serving");
+
+    let mut taken = Vec::with_capacity(EVENTS);
+    let mut wall = tokio::time::interval(WALL_EVERY);
+    let mut stop_at = None;
+    loop {
+        daemon.sync_next();
+        if daemon.may_stop(stop_at) {
+            break;
+        }
+        let wake = daemon.until_wake(stop_at);
+        tokio::select! {
+            count = events.recv_many(&mut taken, EVENTS) => {
+                debug_assert!(count > 0);
+                for event in taken.drain(..) {
+                    daemon.link_event(event);
+                }
+            }
+            Some(report) = reports.recv() => daemon.uplink_event(report),
+            outcome = daemon.sync.finished() => daemon.synced(outcome),
+            Some(asked) = requests.recv() => daemon.answer(asked),
+            () = tokio::time::sleep(wake) => daemon.tell(Input::Tick),
+            _ = wall.tick() => daemon.tell(Input::Wall(daemon.clock.wall())),
+            () = either(&mut terminate, &mut interrupt), if stop_at.is_none() => {
+                tracing::info!("stopping");
+                notify::say("STOPPING=1");
+                stop_at = Some(daemon.clock.now() + drain);
+                daemon.tell(Input::Drain);
+            }
+        }
+    }
+    control.abort();
+    daemon.farewell().await
+}
+
+async fn either(a: &mut Signal, b: &mut Signal) {
+    tokio::select! {
+        _ = a.recv() => {}
+        _ = b.recv() => {}
+    }
+}
+
+/// A sync under way on another thread. The store wants at most one at a time.
+#[derive(Debug, Default)]
+struct Sync {
+    wanted: Option<Ticket>,
+    running: Option<(Ticket, JoinHandle<Result<(), MediumError>>)>,
+}
+
+impl Sync {
+    /// Waits for the running one; for ever where there is none.
+    async fn finished(&mut self) -> (Ticket, Result<(), MediumError>) {
+        let Some((ticket, task)) = self.running.as_mut() else { return core::future::pending().await };
+        let ticket = *ticket;
+        let outcome = task.await.unwrap_or(Err(MediumError::Io(0)));
+        self.running = None;
+        (ticket, outcome)
+    }
+}
+
+struct Daemon {
+    name: String,
+    node: Gateway<FileMedium>,
+    mission: Mission,
+    clock: Clock,
+    started: Instant,
+    links: Links,
+    uplinks: Vec<Uplink>,
+    sync: Sync,
+    /// Inputs that follow from outputs.
+    next: VecDeque<Input<'static>>,
+}
+
+impl Daemon {
+    fn open(config: Config, ready: Ready, reports: mpsc::Sender<mqtt::Event>) -> Result<Self, StartError> {
+        let clock = Clock::new(config.gateway.clock);
+        let now = clock.now();
+        let folder = config.gateway.state.join("store");
+        let medium = FileMedium::open(&folder).map_err(|e| StartError::State(folder.clone(), e))?;
+        let limits = QueueLimits { max_bytes: config.store_bytes, ..QueueLimits::default() };
+        let settings = GatewayConfig {
+            max_delay: ready.mission.roster().max_delay(),
+            uplink_timeout: config.gateway.uplink_timeout,
+            link_timeout: config.gateway.link_timeout,
+            publish_window: config.gateway.publish_window,
+            uplink_rate: config.gateway.uplink_rate,
+            ..GatewayConfig::default()
+        };
+        let me = picket_link::Keyring::me(&ready.mission);
+        let node =
+            Gateway::open(settings, me, medium, limits, now, clock.wall()).map_err(|e| StartError::Store(folder, e))?;
+        let uplinks = (0..).zip(ready.uplinks);
+        let mut daemon = Self {
+            name: config.gateway.name,
+            node,
+            mission: ready.mission,
+            clock,
+            started: now,
+            links: Links::new(config.links),
+            uplinks: uplinks.map(|(n, s)| Uplink::start(UplinkId(n), s, reports.clone())).collect(),
+            sync: Sync::default(),
+            next: VecDeque::new(),
+        };
+        for input in daemon.links.fixed() {
+            daemon.tell(input);
+        }
+        Ok(daemon)
+    }
+
+    /// Gives one input to the node and does all that follows.
+    fn tell(&mut self, input: Input<'_>) {
+        self.node.handle(self.clock.now(), input, &self.mission);
+        self.follow();
+    }
+
+    fn follow(&mut self) {
+        loop {
+            while let Some(output) = self.node.poll() {
+                self.act(output);
+            }
+            let Some(input) = self.next.pop_front() else { return };
+            self.node.handle(self.clock.now(), input, &self.mission);
+        }
+    }
+
+    fn act(&mut self, output: Output) {
+        match output {
+            Output::Transmit(link, bytes) => match self.links.transmit(link, &bytes) {
+                Transmitted::Now => self.next.push_back(Input::Sent(link)),
+                Transmitted::Later | Transmitted::Gone => {}
+            },
+            Output::Sync(ticket) => self.sync.wanted = Some(ticket),
+            Output::Publish { uplink, publish, topic, payload, retain, expiry } => {
+                let Some(to) = self.uplinks.get_mut(usize::from(uplink.0)) else { return };
+                to.publish(publish, &topic, payload, retain, expiry);
+                while let Some(publish) = to.take_refused() {
+                    self.next.push_back(Input::Published { uplink, publish, matched: false });
+                }
+            }
+            Output::Subscribe(uplink, topic) => self.with_uplink(uplink, |u| u.subscribe(&topic)),
+            Output::Unsubscribe(uplink, topic) => self.with_uplink(uplink, |u| u.unsubscribe(&topic)),
+            Output::Settle(uplink, delivery) => self.with_uplink(uplink, |u| u.settle(delivery)),
+            Output::Report(report) => self.log(report),
+        }
+    }
+
+    fn with_uplink(&mut self, id: UplinkId, act: impl FnOnce(&mut Uplink)) {
+        if let Some(uplink) = self.uplinks.get_mut(usize::from(id.0)) {
+            act(uplink);
+        }
+    }
+
+    fn link_event(&mut self, event: Event) {
+        let Self { links, node, clock, mission, .. } = self;
+        links.take(event, &mut |input| node.handle(clock.now(), input, mission));
+        self.follow();
+    }
+
+    fn uplink_event(&mut self, event: mqtt::Event) {
+        let uplink = event.uplink;
+        for what in event.whats {
+            let Some(from) = self.uplinks.get_mut(usize::from(uplink.0)) else { return };
+            match from.take(what) {
+                None => {}
+                Some(Told::Up) => {
+                    tracing::info!(uplink = %from.name, "up");
+                    self.tell(Input::UplinkUp(uplink));
+                }
+                Some(Told::Down(why)) => self.tell(Input::UplinkDown(uplink, why)),
+                Some(Told::Published(publish, matched)) => self.tell(Input::Published { uplink, publish, matched }),
+                Some(Told::Arrived(delivery, payload)) => {
+                    self.tell(Input::Arrived { uplink, delivery, payload: &payload });
+                }
+            }
+        }
+    }
+
+    /// Starts the sync that is wanted, if none is running. Called once for each batch of events: what was written
+    /// meanwhile is answered by one sync.
+    fn sync_next(&mut self) {
+        if self.sync.running.is_some() {
+            return;
+        }
+        let Some(ticket) = self.sync.wanted.take() else { return };
+        let job = self.node.medium_mut().syncer();
+        self.sync.running = Some((ticket, tokio::task::spawn_blocking(move || job.run())));
+    }
+
+    fn synced(&mut self, (ticket, outcome): (Ticket, Result<(), MediumError>)) {
+        match outcome {
+            Ok(()) => self.tell(Input::Synced(ticket)),
+            Err(e) => {
+                tracing::error!(error = %e, "the store cannot be synced: custody is refused until it can");
+                self.tell(Input::SyncFailed);
+            }
+        }
+    }
+
+    /// Time until something is due.
+    fn until_wake(&self, stop_at: Option<Instant>) -> Duration {
+        let due = self.node.next_wake().into_iter().chain(stop_at).min().unwrap_or(Instant::FAR);
+        Duration::from_micros(due.since(self.clock.now()).as_micros()).min(WALL_EVERY)
+    }
+
+    /// Whether a stop that was asked for may happen now: nothing is owed, or its time is over.
+    fn may_stop(&self, stop_at: Option<Instant>) -> bool {
+        let quiet = || self.node.is_quiet() && self.sync.running.is_none() && self.links.drained();
+        stop_at.is_some_and(|at| quiet() || self.clock.now() >= at)
+    }
+
+    async fn farewell(mut self) -> Result<(), StartError> {
+        if let Some((_, task)) = self.sync.running.take() {
+            let _ = task.await; // what was written is synced again below
+        }
+        for uplink in &mut self.uplinks {
+            uplink.disconnect();
+        }
+        let drained = async {
+            while !self.links.drained() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, drained).await; // whoever does not read is left
+        if !self.uplinks.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await; // the clients write their goodbye
+        }
+        self.links.close();
+        let closed = self.node.close(self.clock.now());
+        if let Err(e) = &closed {
+            tracing::error!(error = %e, "the store could not be closed in order; it is recovered at the next start");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn answer(&mut self, asked: Asked) {
+        let reply = match asked.request {
+            Request::Status => Reply::Status(self.status()),
+            Request::Links => Reply::Links(self.link_rows()),
+            Request::Queue => {
+                let Self { node, mission, clock, .. } = self;
+                Reply::Queue(node.queue(clock.now(), &|index| mission.name(index)))
+            }
+            Request::Roster(hex) => self.import(&hex),
+        };
+        let _ = asked.answer.send(reply); // the operator may have gone
+    }
+
+    fn status(&self) -> Status {
+        let uplinks = self.uplinks.iter();
+        Status {
+            v: 1,
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: self.clock.now().since(self.started).as_secs(),
+            roster_version: self.mission.roster_version(),
+            queued: self.node.queued(),
+            stored_bytes: self.node.stored_bytes(),
+            uplinks: uplinks.map(|u| UplinkStatus { name: u.name.clone(), state: u.state().to_owned() }).collect(),
+            counters: self.node.all_counters(),
+        }
+    }
+
+    fn link_rows(&self) -> Vec<picket_node::operator::LinkStatus> {
+        let mut rows = self.node.links(&|index| self.mission.name(index));
+        rows.extend(self.links.listeners());
+        rows
+    }
+
+    fn import(&mut self, hex: &str) -> Reply {
+        let Ok(bytes) = hex::decode(hex) else {
+            return control::error("bad_request", "not hexadecimal", "send the roster file's bytes as hex");
+        };
+        match self.mission.import(bytes) {
+            Ok(version) => {
+                tracing::info!(version, "roster in force");
+                self.tell(Input::RosterChanged);
+                Reply::Roster { version }
+            }
+            Err(e) => {
+                tracing::warn!(code = e.code(), "roster refused");
+                control::error(e.code(), &e.to_string(), "get the newest roster from the authority")
+            }
+        }
+    }
+
+    fn log(&self, report: Report) {
+        match report {
+            Report::Attached { member, sequence } => {
+                tracing::info!(member = %self.mission.name(member), sequence, "attached");
+            }
+            Report::Neighbour { link, gateway } => {
+                tracing::info!(link = self.links.name(link), gateway = %self.mission.name(gateway), "heard");
+            }
+            Report::Taken { identity } => tracing::debug!(id = %identity.id(), "custody taken"),
+            Report::Passed { identity, to } => {
+                tracing::debug!(id = %identity.id(), to = %self.mission.name(to), "custody passed");
+            }
+            Report::Died { identity, reason } => tracing::warn!(id = %identity.id(), ?reason, "ended undelivered"),
+            Report::Damage { records } => {
+                tracing::error!(records, "the store was damaged: these records are lost, all others kept");
+            }
+            Report::StoreTrouble => tracing::error!("the store refuses to write: custody is refused until it works"),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! `picketd`, the gateway's daemon: configuration, broker client and operator socket around the node.
+//!
+//! The node decides (`picket_node::Gateway`), the shell touches the world (`picket_shell`); this crate joins them in
+//! one loop ([`daemon`]). No code that could open an envelope is linked here.
+
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod links;
+pub mod mission;
+pub mod mqtt;
+mod notify;
+pub mod tls;

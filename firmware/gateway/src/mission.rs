@@ -1,0 +1,329 @@
+//! What the gateway knows of its mission: the keyfill it was given, and the newest roster it has accepted since.
+
+use core::fmt;
+use picket_link::Keyring;
+use picket_node::{Directory, StationKind};
+use picket_roster::{
+    AgreementSecret, Keyfill, KeyfillError, Kind, Roster, RosterError, Upgrade, UpgradeError, upgrade, verify_claim,
+};
+use picket_wire::control::Claim;
+use picket_wire::frame::Mask;
+use picket_wire::keys::{LinkKey, NetKeys};
+use picket_wire::{Index, MissionId};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// File in the state folder that holds the newest accepted roster.
+const ROSTER_FILE: &str = "roster";
+
+/// Why a gateway's mission cannot be loaded.
+#[derive(Debug)]
+pub enum MissionError {
+    /// The keyfill, or the file of secrets, cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// The keyfill is refused.
+    Keyfill(PathBuf, KeyfillError),
+    /// The keyfill belongs to a member.
+    NotAGateway(PathBuf),
+    /// The keyfill belongs to a gateway of another name.
+    OtherName {
+        /// The keyfill.
+        file: PathBuf,
+        /// Its owner's name.
+        owner: String,
+        /// The name in the configuration.
+        configured: String,
+    },
+    /// The keyfill does not carry the gateway's own keys and no other file does.
+    NoSecrets(PathBuf),
+    /// The kept roster is refused: damaged, or not of this mission.
+    KeptRoster(PathBuf, RosterError),
+    /// The kept roster and the keyfill's contradict each other.
+    KeptConflict(PathBuf, UpgradeError),
+    /// The roster in force does not list this gateway any more.
+    Revoked,
+}
+
+impl fmt::Display for MissionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(file, e) => write!(f, "{} cannot be read: {e}", file.display()),
+            Self::Keyfill(file, e) => write!(f, "{}: {e}", file.display()),
+            Self::NotAGateway(file) => {
+                write!(f, "{} is a member's keyfill: give this gateway its own", file.display())
+            }
+            Self::OtherName { file, owner, configured } => write!(
+                f,
+                "{} belongs to gateway `{owner}`, the configuration names `{configured}`: change one of them",
+                file.display()
+            ),
+            Self::NoSecrets(file) => write!(
+                f,
+                "{} does not carry this gateway's own keys: name their file as `secrets` in [gateway]",
+                file.display()
+            ),
+            Self::KeptRoster(file, e) => write!(
+                f,
+                "{}: {e}. Remove it to fall back to the keyfill's roster, then import the newest one again",
+                file.display()
+            ),
+            Self::KeptConflict(file, e) => write!(f, "{} against the keyfill: {e}", file.display()),
+            Self::Revoked => f.write_str("the roster in force does not list this gateway: it has been revoked"),
+        }
+    }
+}
+
+impl core::error::Error for MissionError {}
+
+/// Why an offered roster is not put in force.
+#[derive(Debug)]
+pub enum ImportError {
+    /// Not a roster of this mission's authority.
+    Roster(RosterError),
+    /// Not newer, or contradictory.
+    Upgrade(UpgradeError),
+    /// It does not list this gateway.
+    Revoked,
+    /// It could not be kept durably.
+    Io(io::Error),
+}
+
+impl ImportError {
+    /// A stable word for machines.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Roster(_) => "roster_invalid",
+            Self::Upgrade(UpgradeError::Older { .. }) => "roster_older",
+            Self::Upgrade(UpgradeError::Conflict { .. }) => "roster_conflict",
+            Self::Upgrade(UpgradeError::Mission) => "roster_mission",
+            Self::Upgrade(UpgradeError::Reused { .. }) => "roster_reused",
+            Self::Revoked => "roster_revoked",
+            Self::Io(_) => "state_unwritable",
+        }
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Roster(e) => e.fmt(f),
+            Self::Upgrade(e) => e.fmt(f),
+            Self::Revoked => f.write_str("roster: does not list this gateway; nothing changed"),
+            Self::Io(e) => write!(f, "the roster cannot be kept in the state folder: {e}; nothing changed"),
+        }
+    }
+}
+
+impl core::error::Error for ImportError {}
+
+/// The mission as this gateway sees it.
+pub struct Mission {
+    me: Index,
+    agreement: AgreementSecret,
+    id: MissionId,
+    net: NetKeys,
+    mask: Mask,
+    roster: Roster<Vec<u8>>,
+    /// All indices of the roster but our own, by their low byte.
+    by_low: BTreeMap<u8, Vec<Index>>,
+    kept: PathBuf,
+    /// Pairwise keys as they are first needed: an ECDH each.
+    link_keys: RefCell<BTreeMap<Index, Option<LinkKey>>>,
+}
+
+impl fmt::Debug for Mission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mission(me {}, {:?})", self.me.0, self.roster)
+    }
+}
+
+impl Mission {
+    /// Loads the keyfill and, where there is one, the newer roster kept in `state`.
+    ///
+    /// # Errors
+    /// [`MissionError`].
+    pub fn load(name: &str, keyfill: &Path, secrets: Option<&Path>, state: &Path) -> Result<Self, MissionError> {
+        let file = || keyfill.to_owned();
+        let bytes = Zeroizing::new(read(keyfill)?);
+        let fill = Keyfill::open(&bytes).map_err(|e| MissionError::Keyfill(file(), e))?;
+        let owner = fill.owner().map_err(|e| MissionError::Keyfill(file(), e))?;
+        if owner.kind != Kind::Gateway {
+            return Err(MissionError::NotAGateway(file()));
+        }
+        if owner.name != name {
+            let (owner, configured) = (owner.name.to_owned(), name.to_owned());
+            return Err(MissionError::OtherName { file: file(), owner, configured });
+        }
+        let agreement = agreement(&fill, keyfill, secrets)?;
+        let kept = state.join(ROSTER_FILE);
+        let roster = newest(&fill, &kept)?;
+        let net = fill.net_keys();
+        let mission = Self {
+            me: fill.own(),
+            agreement,
+            id: fill.mission(),
+            mask: Mask::new(&net),
+            net,
+            by_low: by_low(&roster, fill.own()),
+            roster,
+            kept,
+            link_keys: RefCell::default(),
+        };
+        if mission.lists_me(&mission.roster) { Ok(mission) } else { Err(MissionError::Revoked) }
+    }
+
+    /// Version of the roster in force.
+    #[must_use]
+    pub const fn roster_version(&self) -> u32 {
+        self.roster.version()
+    }
+
+    /// The roster in force.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster<Vec<u8>> {
+        &self.roster
+    }
+
+    /// Name of a station for people; its number where the roster has none.
+    #[must_use]
+    pub fn name(&self, index: Index) -> String {
+        self.roster.station(index).map_or_else(|| format!("#{}", index.0), |s| s.name.to_owned())
+    }
+
+    /// A name for this gateway at a broker, as meaningless as a topic: hex of a keyed hash over index and uplink.
+    #[must_use]
+    pub fn client_id(&self, uplink: &str) -> String {
+        let parts: &[&[u8]] = &[b"mq-client", &self.me.0.to_be_bytes(), uplink.as_bytes()];
+        let tag = picket_wire::keys::hmac(&self.net.topic, parts);
+        hex::encode(tag.get(..12).unwrap_or_default())
+    }
+
+    /// Puts a strictly newer roster in force, after it is durable in the state folder. Returns the version in force.
+    ///
+    /// # Errors
+    /// [`ImportError`]; nothing changed then.
+    pub fn import(&mut self, bytes: Vec<u8>) -> Result<u32, ImportError> {
+        let offered = Roster::verify(bytes, self.roster.authority()).map_err(ImportError::Roster)?;
+        match upgrade(&self.roster, &offered).map_err(ImportError::Upgrade)? {
+            Upgrade::Same => return Ok(offered.version()),
+            Upgrade::Newer => {}
+        }
+        if !self.lists_me(&offered) {
+            return Err(ImportError::Revoked);
+        }
+        keep(&self.kept, offered.bytes()).map_err(ImportError::Io)?;
+        self.by_low = by_low(&offered, self.me);
+        self.roster = offered;
+        self.link_keys.get_mut().clear();
+        Ok(self.roster.version())
+    }
+
+    fn lists_me(&self, roster: &Roster<Vec<u8>>) -> bool {
+        let Some(own) = roster.station(self.me) else { return false };
+        own.kind == Kind::Gateway && self.agreement.public() == Ok(own.agreement)
+    }
+
+    fn make_link_key(&self, peer: Index) -> Option<LinkKey> {
+        let station = self.roster.station(peer)?;
+        picket_roster::link_key(&self.agreement, &station.agreement, self.id, self.net.generation).ok()
+    }
+}
+
+impl Keyring for Mission {
+    fn me(&self) -> Index {
+        self.me
+    }
+    fn net(&self) -> &NetKeys {
+        &self.net
+    }
+    fn mask(&self) -> &Mask {
+        &self.mask
+    }
+    fn stations(&self, low: u8) -> Vec<Index> {
+        self.by_low.get(&low).cloned().unwrap_or_default()
+    }
+    fn link_key(&self, peer: Index) -> Option<LinkKey> {
+        self.link_keys.borrow_mut().entry(peer).or_insert_with(|| self.make_link_key(peer)).clone()
+    }
+}
+
+impl Directory for Mission {
+    fn kind(&self, index: Index) -> Option<StationKind> {
+        self.roster.station(index).map(|s| match s.kind {
+            Kind::Member => StationKind::Member,
+            Kind::Gateway => StationKind::Gateway,
+        })
+    }
+    fn members(&self) -> Vec<Index> {
+        self.roster.stations().filter(|s| s.kind == Kind::Member).map(|s| s.index).collect()
+    }
+    fn verify_claim(&self, claim: &Claim) -> bool {
+        self.roster
+            .station(claim.member)
+            .is_some_and(|s| s.kind == Kind::Member && verify_claim(claim, self.id, &s.identity).is_ok())
+    }
+}
+
+fn by_low(roster: &Roster<Vec<u8>>, me: Index) -> BTreeMap<u8, Vec<Index>> {
+    let mut out: BTreeMap<u8, Vec<Index>> = BTreeMap::new();
+    for station in roster.stations().filter(|s| s.index != me) {
+        out.entry(station.index.low()).or_default().push(station.index);
+    }
+    out
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, MissionError> {
+    fs::read(file).map_err(|e| MissionError::Unreadable(file.to_owned(), e))
+}
+
+/// The gateway's own key: from the keyfill, or from the file that `device new` made.
+fn agreement(fill: &Keyfill<'_>, keyfill: &Path, secrets: Option<&Path>) -> Result<AgreementSecret, MissionError> {
+    let refused = |e| MissionError::Keyfill(keyfill.to_owned(), e);
+    if let Some(inside) = fill.secrets().map_err(refused)? {
+        return Ok(inside.agreement().clone());
+    }
+    let file = secrets.ok_or_else(|| MissionError::NoSecrets(keyfill.to_owned()))?;
+    let bytes = Zeroizing::new(read(file)?);
+    let own = picket_roster::DeviceSecrets::decode(&bytes)
+        .map_err(|e| MissionError::Keyfill(file.to_owned(), KeyfillError::Secrets(e)))?;
+    fill.check_device(&own).map_err(refused)?;
+    Ok(own.agreement().clone())
+}
+
+/// The newer of the keyfill's roster and the kept one.
+fn newest(fill: &Keyfill<'_>, kept: &Path) -> Result<Roster<Vec<u8>>, MissionError> {
+    let refused = |e| MissionError::KeptRoster(kept.to_owned(), e);
+    let given = Roster::verify(fill.roster().bytes().to_vec(), fill.authority()).map_err(refused)?;
+    let bytes = match fs::read(kept) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(given),
+        Err(e) => return Err(MissionError::Unreadable(kept.to_owned(), e)),
+    };
+    let stored = Roster::verify(bytes, fill.authority()).map_err(refused)?;
+    match upgrade(&given, &stored) {
+        Ok(Upgrade::Newer | Upgrade::Same) => Ok(stored),
+        // A keyfill made after the last import.
+        Err(UpgradeError::Older { .. }) => Ok(given),
+        Err(e) => Err(MissionError::KeptConflict(kept.to_owned(), e)),
+    }
+}
+
+/// Writes a file so that a power cut leaves either the old or the new one.
+fn keep(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let fresh = file.with_extension("new");
+    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    fs::rename(&fresh, file)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

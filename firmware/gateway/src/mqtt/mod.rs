@@ -1,0 +1,250 @@
+//! The uplink: an MQTT 5 client that keeps its session at the broker for ever, and nothing of its own.
+//!
+//! A task drives the client's event loop; the daemon's loop owns an [`Uplink`] value that matches the broker's packet
+//! ids to the node's handles. After a lost connection both start afresh: what was under way is the node's to publish
+//! again, because only the node's store survives a crash.
+
+mod connect;
+mod trouble;
+
+pub use connect::{Event, Settings, What};
+
+use picket_node::{DeliveryId, PublishId, UplinkId};
+use picket_wire::time::Duration;
+use rumqttc::v5::AsyncClient;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{PubAckReason, Publish, PublishProperties};
+use std::collections::{BTreeMap, VecDeque};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// What the daemon's loop must tell the node.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The broker accepted us.
+    Up,
+    /// The broker is away; why.
+    Down(String),
+    /// PUBACK; whether somebody is subscribed.
+    Published(PublishId, bool),
+    /// A message.
+    Arrived(DeliveryId, Vec<u8>),
+}
+
+/// One broker, as the daemon's loop sees it.
+#[derive(Debug)]
+pub struct Uplink {
+    /// Position in the configuration.
+    pub id: UplinkId,
+    /// Name in the configuration.
+    pub name: String,
+    prefix: String,
+    state: String,
+    session: Option<Session>,
+    /// Publishes that were answered without being sent (too large for this broker).
+    refused: VecDeque<PublishId>,
+    next_delivery: u64,
+    task: JoinHandle<()>,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Session {
+    client: AsyncClient,
+    /// Largest packet the broker takes.
+    max_packet: usize,
+    /// Given to the client, no packet id known yet, in order.
+    waiting: VecDeque<PublishId>,
+    /// Under way, by packet id.
+    sent: BTreeMap<u16, PublishId>,
+    /// Took a packet id that was still in use: sent when that one is acknowledged.
+    collided: Option<(u16, PublishId)>,
+    /// Messages not yet acknowledged to the broker.
+    unsettled: BTreeMap<DeliveryId, Publish>,
+}
+
+/// Bytes of an MQTT publish besides topic and payload, at the most.
+const PUBLISH_OVERHEAD: usize = 64;
+
+impl Uplink {
+    /// Starts the client. Its events arrive on `events` with this uplink's number.
+    #[must_use]
+    pub fn start(id: UplinkId, settings: Settings, events: mpsc::Sender<Event>) -> Self {
+        Self {
+            id,
+            name: settings.name.clone(),
+            prefix: settings.prefix.clone(),
+            state: "down: connecting".to_owned(),
+            session: None,
+            refused: VecDeque::new(),
+            next_delivery: 0,
+            task: tokio::spawn(connect::run(id, settings, events)),
+        }
+    }
+
+    /// `up`, or `down: why`.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        &self.state
+    }
+
+    /// Takes one event of the task in.
+    pub fn take(&mut self, what: What) -> Option<Told> {
+        match what {
+            What::Up { client, max_packet } => {
+                self.session = Some(Session {
+                    client,
+                    max_packet,
+                    waiting: VecDeque::new(),
+                    sent: BTreeMap::new(),
+                    collided: None,
+                    unsettled: BTreeMap::new(),
+                });
+                "up".clone_into(&mut self.state);
+                Some(Told::Up)
+            }
+            What::Down(why) => {
+                self.session = None;
+                self.state = format!("down: {why}");
+                Some(Told::Down(why))
+            }
+            What::Assigned(packet) => {
+                self.session.as_mut()?.assigned(packet);
+                None
+            }
+            What::Collided(packet) => {
+                let session = self.session.as_mut()?;
+                session.collided = session.waiting.pop_front().map(|publish| (packet, publish));
+                None
+            }
+            What::Acknowledged(packet, reason) => {
+                let publish = self.session.as_mut()?.sent.remove(&packet)?;
+                Some(Told::Published(publish, matched(&self.name, reason)))
+            }
+            What::Arrived(mut publish) => {
+                let session = self.session.as_mut()?;
+                let payload = core::mem::take(&mut publish.payload);
+                let delivery = DeliveryId(self.next_delivery);
+                self.next_delivery += 1;
+                session.unsettled.insert(delivery, publish);
+                Some(Told::Arrived(delivery, payload.to_vec()))
+            }
+        }
+    }
+
+    /// Publishes that were answered at once; call after [`Self::publish`].
+    pub fn take_refused(&mut self) -> Option<PublishId> {
+        self.refused.pop_front()
+    }
+
+    /// Publishes at QoS 1.
+    pub fn publish(&mut self, publish: PublishId, topic: &[u8; 16], payload: Vec<u8>, retain: bool, expiry: Duration) {
+        let topic = self.topic(topic);
+        let Some(session) = self.session.as_mut() else { return };
+        if topic.len() + payload.len() + PUBLISH_OVERHEAD > session.max_packet {
+            tracing::warn!(uplink = %self.name, bytes = payload.len(), "larger than this broker takes");
+            self.refused.push_back(publish);
+            return;
+        }
+        let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX).max(1);
+        let properties = PublishProperties { message_expiry_interval: Some(seconds), ..Default::default() };
+        match session.client.try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties) {
+            Ok(()) => session.waiting.push_back(publish),
+            Err(_) => self.give_up("the client takes no more requests"),
+        }
+    }
+
+    /// Subscribes at QoS 1.
+    pub fn subscribe(&mut self, topic: &[u8; 16]) {
+        let topic = self.topic(topic);
+        let Some(session) = self.session.as_ref() else { return };
+        if session.client.try_subscribe(topic, QoS::AtLeastOnce).is_err() {
+            self.give_up("the client takes no more requests");
+        }
+    }
+
+    /// Unsubscribes.
+    pub fn unsubscribe(&mut self, topic: &[u8; 16]) {
+        let topic = self.topic(topic);
+        let Some(session) = self.session.as_ref() else { return };
+        if session.client.try_unsubscribe(topic).is_err() {
+            self.give_up("the client takes no more requests");
+        }
+    }
+
+    /// Acknowledges a delivery to the broker. One of an earlier connection is forgotten: the broker delivers it again.
+    pub fn settle(&mut self, delivery: DeliveryId) {
+        let Some(session) = self.session.as_mut() else { return };
+        let Some(publish) = session.unsettled.remove(&delivery) else { return };
+        if session.client.try_ack(&publish).is_err() {
+            self.give_up("the client takes no more requests");
+        }
+    }
+
+    /// Says goodbye, so that the broker does not wait for the keep-alive.
+    pub fn disconnect(&mut self) {
+        if let Some(session) = self.session.take() {
+            let _ = session.client.try_disconnect(); // the connection is closed in any case
+        }
+    }
+
+    fn topic(&self, name: &[u8; 16]) -> String {
+        let mut topic = String::with_capacity(self.prefix.len() + 33);
+        topic.push_str(&self.prefix);
+        topic.push('/');
+        for byte in name {
+            for digit in [byte >> 4, byte & 15] {
+                topic.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+            }
+        }
+        topic
+    }
+
+    /// Ends this connection; the task makes a new one.
+    fn give_up(&mut self, why: &str) {
+        tracing::warn!(uplink = %self.name, why, "connection given up");
+        if let Some(session) = self.session.as_ref() {
+            let _ = session.client.try_disconnect();
+        }
+    }
+}
+
+impl Drop for Uplink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Session {
+    fn assigned(&mut self, packet: u16) {
+        match self.collided.take_if(|(id, _)| *id == packet).map(|(_, publish)| publish) {
+            Some(publish) => drop(self.sent.insert(packet, publish)),
+            None => {
+                if let Some(publish) = self.waiting.pop_front() {
+                    self.sent.insert(packet, publish);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the broker passed it on to somebody. A refusal counts as nobody: the node tries the next way.
+fn matched(uplink: &str, reason: PubAckReason) -> bool {
+    match reason {
+        PubAckReason::Success => true,
+        PubAckReason::NoMatchingSubscribers => false,
+        PubAckReason::UnspecifiedError
+        | PubAckReason::ImplementationSpecificError
+        | PubAckReason::NotAuthorized
+        | PubAckReason::TopicNameInvalid
+        | PubAckReason::PacketIdentifierInUse
+        | PubAckReason::QuotaExceeded
+        | PubAckReason::PayloadFormatInvalid => {
+            tracing::warn!(uplink, ?reason, "the broker refused a publish");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
