@@ -102,3 +102,6 @@ impl MessageKey {
         Some((gcm, nonce))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -252,3 +252,6 @@ fn strip(bytes: &[u8]) -> Result<&[u8], ContentError> {
         Some(_) | None => Err(ContentError::Padding),
     }
 }
+
+#[cfg(test)]
+mod tests;

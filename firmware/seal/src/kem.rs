@@ -156,3 +156,6 @@ fn compress(uncompressed: &[u8]) -> Result<PublicKey, SetupError> {
     out[1..].copy_from_slice(x);
     Ok(PublicKey(out))
 }
+
+#[cfg(test)]
+mod tests;
