@@ -396,7 +396,7 @@ fn try_key<'f>(
     keys: &dyn Keyring,
 ) -> Result<Authentic<'f>, Unmasked<'f>> {
     match keys.link_key(peer) {
-        Some(key) => frame.authenticate(&key.0, Around { prefix: &[], suffix }),
+        Some(key) => frame.authenticate(&key.toward(peer, keys.me()), Around { prefix: &[], suffix }),
         None => Err(frame),
     }
 }

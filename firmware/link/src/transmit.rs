@@ -184,7 +184,7 @@ impl Medium<'_> {
         let (key, to) = match frame.to {
             None => (keys.net().mac, Index::BROADCAST),
             Some(peer) => match keys.link_key(peer) {
-                Some(key) => (key.0, peer.low()),
+                Some(key) => (key.toward(keys.me(), peer), peer.low()),
                 None => return now,
             },
         };
