@@ -340,20 +340,22 @@ impl Leaf {
         // A gateway that asks who is there has just come up: it may not know us any more. The same claim, idempotent.
         if let Stage::Attached(a) = &self.stage {
             if hello.answer && a.claim.gateway == hello.index && a.may_reattach(now) {
-                self.stage = Stage::Attaching(Attaching::again(now, a.claim));
+                self.stage = Stage::Attaching(Attaching::again(now, a.claim, a.drained));
             }
         }
     }
 
     fn on_attached(&mut self, now: Instant, from: Option<Index>, sequence: u32, held: u16) {
         let Stage::Attaching(attaching) = &self.stage else { return };
-        let claim = attaching.claim;
+        let (claim, again) = (attaching.claim, attaching.again);
         if from != Some(claim.gateway) {
             return;
         }
         if sequence == claim.sequence {
-            self.stage = Stage::Attached(Attached::begin(now, claim));
-            self.outcomes.push_back(Outcome::Attached { gateway: claim.gateway, sequence, held });
+            self.stage = Stage::Attached(Attached::begin(now, claim, again == Some(true)));
+            if again.is_none() {
+                self.outcomes.push_back(Outcome::Attached { gateway: claim.gateway, sequence, held });
+            }
             if held == 0 {
                 self.on_drained(now, from, sequence);
             }
@@ -383,7 +385,7 @@ impl Leaf {
     fn leave(&mut self, because: Lost) {
         let gateway = match &self.stage {
             Stage::Attached(a) => Some(a.claim.gateway),
-            Stage::Attaching(a) if a.again => Some(a.claim.gateway),
+            Stage::Attaching(a) if a.again.is_some() => Some(a.claim.gateway),
             Stage::Down | Stage::Searching(_) | Stage::Claiming { .. } | Stage::Attaching(_) => None,
         };
         for offer in core::mem::take(&mut self.offered) {
@@ -418,6 +420,9 @@ impl Leaf {
             Stage::Attached(a) if a.lost() => {
                 self.leave(Lost::Silent);
                 self.stage = Stage::Searching(Searching::begin(now));
+            }
+            Stage::Attached(a) if a.drain_stalled(now, &self.config) => {
+                self.stage = Stage::Attaching(Attaching::again(now, a.claim, a.drained));
             }
             Stage::Attached(a) => {
                 a.probed(now);

@@ -19,4 +19,4 @@ mod ways;
 pub use admit::{Admission, Known, Offered, admit};
 pub use routes::{ClaimOutcome, Routes};
 pub use schedule::{Failure, ParcelKey, Relay, State, Wait};
-pub use ways::{Surroundings, UplinkNumber, Way};
+pub use ways::{Ingress, Surroundings, UplinkNumber, Way};

@@ -9,7 +9,7 @@
 
 use crate::limits::{RETRY_FIRST, RETRY_MAX, ROUNDS_MAX, TRIED_MAX};
 use crate::routes::{ClaimOutcome, Routes};
-use crate::ways::{Surroundings, Way};
+use crate::ways::{Ingress, Surroundings, Way};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -66,7 +66,7 @@ pub enum Failure {
 #[derive(Debug)]
 struct Custody {
     destination: Index,
-    ingress: Index,
+    ingress: Ingress,
     precedence: Precedence,
     state: State,
     tried: Vec<Way>,
@@ -132,7 +132,7 @@ impl Relay {
     }
 
     /// Takes a durable parcel into custody.
-    pub fn take(&mut self, now: Instant, key: ParcelKey, destination: Index, ingress: Index, precedence: Precedence) {
+    pub fn take(&mut self, now: Instant, key: ParcelKey, destination: Index, ingress: Ingress, precedence: Precedence) {
         let custody = Custody {
             destination,
             ingress,

@@ -41,6 +41,15 @@ impl Way {
     }
 }
 
+/// Whence a parcel came to us: it is not offered back there unless its destination is known to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// The neighbour that offered it.
+    pub from: Index,
+    /// The broker it came by, if it did.
+    pub uplink: Option<UplinkNumber>,
+}
+
 /// What is around this gateway at the moment.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -116,9 +125,9 @@ impl Surroundings {
     }
 
     /// Ways towards `destination` that work now, in order. A known attachment elsewhere narrows them to the uplinks
-    /// and that gateway; with none known, everybody but `ingress` (who offered it to us) is asked.
+    /// and that gateway; with none known, everybody but `ingress` is asked.
     #[must_use]
-    pub fn ways(&self, destination: Index, ingress: Index, routes: &Routes) -> Vec<Way> {
+    pub fn ways(&self, destination: Index, ingress: Ingress, routes: &Routes) -> Vec<Way> {
         if let Some(port) = self.attached_port(destination) {
             let way = Way::Attached { port, member: destination };
             return if self.ports.contains(&port) { alloc::vec![way] } else { Vec::new() };
@@ -129,8 +138,9 @@ impl Surroundings {
             // Attached here within D and away at the moment: this is where it waits.
             return Vec::new();
         }
-        let uplinks = self.uplinks.iter().map(|u| Way::Uplink(*u));
-        let wanted = |gateway: Index| target.map_or(gateway != ingress, |t| t == gateway);
+        let asked = |uplink: &UplinkNumber| target.is_some() || Some(*uplink) != ingress.uplink;
+        let uplinks = self.uplinks.iter().filter(|u| asked(u)).map(|u| Way::Uplink(*u));
+        let wanted = |gateway: Index| target.map_or(gateway != ingress.from, |t| t == gateway);
         let neighbours = self
             .neighbours
             .iter()

@@ -6,7 +6,7 @@ use super::{Count, Gateway};
 use crate::io::{Directory, LinkId, Output, Report, StationKind};
 use crate::limits::{DRAIN_RETRY, RECEIPT_HOPS, RECEIPT_PRECEDENCE};
 use picket_link::{Arrival, Event, OfferId, Owed, ParcelKind};
-use picket_relay::{Admission, Failure, Offered, ParcelKey, Way, admit};
+use picket_relay::{Admission, Failure, Ingress, Offered, ParcelKey, Way, admit};
 use picket_store::{Medium, PutError, Seq, Ticket};
 use picket_wire::control::{Control, Notice, NoticeReason, Receipt, ReceiptKind, RefuseReason, Token};
 use picket_wire::envelope::{Class, Envelope};
@@ -23,6 +23,13 @@ pub(super) struct Deposit<'a> {
 }
 
 impl Creditor {
+    const fn ingress(&self) -> Ingress {
+        match self {
+            Self::Port { owed, .. } => Ingress { from: owed.from, uplink: None },
+            Self::Uplink { uplink, owed, .. } => Ingress { from: owed.from, uplink: Some(uplink.0) },
+        }
+    }
+
     pub(super) const fn owed(&self) -> &Owed {
         match self {
             Self::Port { owed, .. } | Self::Uplink { owed, .. } => owed,
@@ -74,7 +81,7 @@ impl<M: Medium> Gateway<M> {
         let meta = incoming.meta;
         let offered = Offered {
             identity: deposit.identity,
-            from: meta.ingress,
+            from: meta.ingress.from,
             round: meta.round,
             alive: lifetime > Duration::ZERO,
             known_destination: dir.kind(meta.destination) == Some(StationKind::Member),
@@ -133,7 +140,7 @@ impl<M: Medium> Gateway<M> {
         let meta = Meta {
             destination,
             source,
-            ingress: owed.from,
+            ingress: deposit.creditor.ingress(),
             hop_limit: owed.hop_limit,
             round: owed.round,
             raised: 0,
@@ -277,7 +284,7 @@ impl<M: Medium> Gateway<M> {
         let meta = Meta {
             destination: to,
             source: to,
-            ingress: self.me,
+            ingress: Ingress { from: self.me, uplink: None },
             hop_limit: RECEIPT_HOPS,
             round: 0,
             raised: 0,

@@ -6,7 +6,7 @@ use crate::io::{Directory, LinkId, Output, Report, StationKind, UplinkId};
 use crate::limits::{ANNOUNCE_AGAIN, CLAIMS_PER_GREETING};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use picket_relay::{ClaimOutcome, ParcelKey, State};
+use picket_relay::{ClaimOutcome, Ingress, ParcelKey, State};
 use picket_store::Medium;
 use picket_wire::control::{Claim, Control, Hello};
 use picket_wire::time::{Duration, Instant};
@@ -233,7 +233,7 @@ impl<M: Medium> Gateway<M> {
         let meta = Meta {
             destination: claim.member,
             source: claim.member,
-            ingress: self.me,
+            ingress: Ingress { from: self.me, uplink: None },
             hop_limit: 0,
             round: 0,
             raised: 0,

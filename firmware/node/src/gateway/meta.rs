@@ -1,6 +1,6 @@
-//! What a gateway notes beside each parcel, in 24 bytes that stay in RAM and in the log (spec §65.2).
+//! What a gateway notes beside each parcel, in 18 bytes that stay in RAM and in the log (spec §65.2).
 
-use picket_relay::Known;
+use picket_relay::{Ingress, Known};
 use picket_wire::control::Token;
 use picket_wire::{Index, Precedence};
 
@@ -52,8 +52,8 @@ pub struct Meta {
     pub destination: Index,
     /// Member that sent it.
     pub source: Index,
-    /// Neighbour that offered it.
-    pub ingress: Index,
+    /// Neighbour that offered it, and the broker it came by.
+    pub ingress: Ingress,
     /// Hop limit in that offer.
     pub hop_limit: u8,
     /// Custody round in that offer.
@@ -67,6 +67,8 @@ pub struct Meta {
 /// Encoded length in bytes.
 pub const META_LEN: usize = 18;
 
+const NO_UPLINK: u16 = u16::MAX;
+
 impl Meta {
     /// Fixed-width, big-endian.
     #[must_use]
@@ -74,7 +76,7 @@ impl Meta {
         let mut out = [0; META_LEN];
         out[0..2].copy_from_slice(&self.destination.0.to_be_bytes());
         out[2..4].copy_from_slice(&self.source.0.to_be_bytes());
-        out[4..6].copy_from_slice(&self.ingress.0.to_be_bytes());
+        out[4..6].copy_from_slice(&self.ingress.from.0.to_be_bytes());
         out[6] = self.hop_limit << 4 | (self.round & 3) << 2 | (self.raised & 3);
         out[7] = match self.fate {
             Fate::Open => 0,
@@ -86,6 +88,8 @@ impl Meta {
         if let Fate::Delivered(Some(token)) = self.fate {
             out[8..16].copy_from_slice(&token);
         }
+        let uplink = self.ingress.uplink.unwrap_or(NO_UPLINK);
+        out[16..18].copy_from_slice(&uplink.to_be_bytes());
         out
     }
 
@@ -109,7 +113,7 @@ impl Meta {
         Some(Self {
             destination: word(0),
             source: word(2),
-            ingress: word(4),
+            ingress: Ingress { from: word(4), uplink: Some(word(16).0).filter(|u| *u != NO_UPLINK) },
             hop_limit: bytes[6] >> 4,
             round: bytes[6] >> 2 & 3,
             raised: bytes[6] & 3,
@@ -123,7 +127,7 @@ impl Meta {
         match self.fate {
             Fate::Open => Known::Held,
             Fate::Delivered(token) => Known::Delivered(token),
-            Fate::PassedOn => Known::PassedOn { from: self.ingress, round: self.round },
+            Fate::PassedOn => Known::PassedOn { from: self.ingress.from, round: self.round },
             Fate::Died => Known::Died,
         }
     }
@@ -158,11 +162,12 @@ mod tests {
 
     #[test]
     fn a_note_reads_back_whatever_its_fate() {
-        for fate in [Fate::Open, Fate::Delivered(None), Fate::Delivered(Some([9; 8])), Fate::PassedOn, Fate::Died] {
+        let fates = [Fate::Open, Fate::Delivered(None), Fate::Delivered(Some([9; 8])), Fate::PassedOn, Fate::Died];
+        for (fate, uplink) in fates.into_iter().zip([None, Some(0), Some(7), None, None]) {
             let meta = Meta {
                 destination: Index(0x1234),
                 source: Index(2),
-                ingress: Index(0xFFF0),
+                ingress: Ingress { from: Index(0xFFF0), uplink },
                 hop_limit: 15,
                 round: 3,
                 raised: 2,

@@ -11,6 +11,7 @@ mod counters;
 mod custody;
 mod dispatch;
 mod meta;
+mod ports;
 mod status;
 mod uplink;
 
@@ -30,8 +31,6 @@ use picket_wire::control::Control;
 use picket_wire::time::{Instant, Wall};
 use ports::{Port, Ports};
 use uplink::Uplinks;
-
-mod ports;
 
 /// The machine. See the crate's documentation for how it is driven.
 #[derive(Debug)]
@@ -282,3 +281,7 @@ impl<M: Medium> Gateway<M> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

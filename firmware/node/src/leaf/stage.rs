@@ -26,8 +26,8 @@ pub(super) struct Searching {
 #[derive(Debug)]
 pub(super) struct Attaching {
     pub(super) claim: Claim,
-    /// The attachment stands and is only being renewed.
-    pub(super) again: bool,
+    /// The attachment stands and is only being renewed; whether it was drained.
+    pub(super) again: Option<bool>,
     next: Instant,
     tries: u32,
 }
@@ -68,16 +68,15 @@ impl Searching {
 
 impl Attaching {
     pub(super) const fn begin(now: Instant, claim: Claim) -> Self {
-        Self { claim, again: false, next: now, tries: 0 }
+        Self { claim, again: None, next: now, tries: 0 }
     }
 
-    pub(super) const fn again(now: Instant, claim: Claim) -> Self {
-        Self { claim, again: true, next: now, tries: 0 }
+    pub(super) const fn again(now: Instant, claim: Claim, drained: bool) -> Self {
+        Self { claim, again: Some(drained), next: now, tries: 0 }
     }
 
     pub(super) fn asked(&mut self, now: Instant, config: &Config) {
-        let air = config.air_bps.map_or(Duration::ZERO, |bps| Duration::of_air(limits::ATTACH_AIR_BYTES, bps));
-        let pause = (limits::ATTACH_ANSWER + air + config.turn_round).times(1 << self.tries.min(8));
+        let pause = answer_time(config).times(1 << self.tries.min(8));
         self.next = now + pause.min(limits::ATTACH_MAX);
         self.tries += 1;
     }
@@ -87,9 +86,21 @@ impl Attaching {
     }
 }
 
+/// How long a gateway may take to answer.
+fn answer_time(config: &Config) -> Duration {
+    let air = config.air_bps.map_or(Duration::ZERO, |bps| Duration::of_air(limits::ATTACH_AIR_BYTES, bps));
+    limits::ATTACH_ANSWER + air + config.turn_round
+}
+
 impl Attached {
-    pub(super) const fn begin(now: Instant, claim: Claim) -> Self {
-        Self { claim, drained: false, since: now, heard: now, probes: 0 }
+    pub(super) const fn begin(now: Instant, claim: Claim, drained: bool) -> Self {
+        Self { claim, drained, since: now, heard: now, probes: 0 }
+    }
+
+    /// Something was held for us and the gateway has fallen silent: its word that all was handed over may be lost, or
+    /// it still waits for an answer of ours that is.
+    pub(super) fn drain_stalled(&self, now: Instant, config: &Config) -> bool {
+        !self.drained && self.probes == 0 && now.since(self.heard) >= stall_time(config)
     }
 
     pub(super) const fn heard(&mut self, now: Instant) {
@@ -112,6 +123,12 @@ impl Attached {
 
     fn due(&self, config: &Config) -> Instant {
         let silence = if config.air_bps.is_none() { limits::SILENCE_SOCKET } else { limits::SILENCE_AIR };
+        let silence = if self.drained { silence } else { silence.min(stall_time(config)) };
         self.heard + if self.probes == 0 { silence } else { limits::PROBE_EVERY }
     }
+}
+
+/// Silence before the end of the hand-over after which the attachment is renewed.
+fn stall_time(config: &Config) -> Duration {
+    answer_time(config).times(3)
 }

@@ -27,7 +27,7 @@ fn relay() -> Relay {
 }
 
 fn take(relay: &mut Relay, key: u64, precedence: Precedence) -> ParcelKey {
-    relay.take(NOW, ParcelKey(key), BRAVO, Index(1), precedence);
+    relay.take(NOW, ParcelKey(key), BRAVO, Ingress { from: Index(1), uplink: None }, precedence);
     ParcelKey(key)
 }
 
@@ -142,4 +142,18 @@ fn a_dropped_parcel_leaves_nothing_behind() {
     r.drop(b);
     assert_eq!(r.take_abandoned(), [(a, UPLINK)]);
     assert!(r.is_empty() && r.ready.is_empty() && r.timers.is_empty() && r.by_destination.is_empty());
+}
+
+#[test]
+fn what_came_by_a_broker_or_neighbour_is_not_offered_back_there_unasked() {
+    let mut r = relay();
+    r.neighbour(NOW, 1, GW3);
+    r.take(NOW, ParcelKey(1), BRAVO, Ingress { from: GW2, uplink: Some(0) }, Precedence::Routine);
+    let only = Way::Neighbour { port: 1, gateway: GW3 };
+    assert_eq!(r.state(ParcelKey(1)), Some(State::Ready(only)));
+    r.next(only, after(9));
+    r.failed(NOW, ParcelKey(1), only, Failure::TimedOut);
+    assert_eq!(r.state(ParcelKey(1)), Some(State::Held(Wait::NoAttachment)));
+    r.follow(NOW, claim(GW2, 1));
+    assert_eq!(r.state(ParcelKey(1)), Some(State::Ready(UPLINK)), "the member is there: back it goes");
 }

@@ -1,0 +1,148 @@
+//! What happens in a run: drawn from the seed, or given.
+
+use picket_channel::Rng;
+use picket_wire::Precedence;
+use picket_wire::time::{Duration, Instant};
+
+/// Something that goes wrong, or right again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// The radio loses everything, or no longer.
+    RadioOutage(bool),
+    /// Bit error rate of the radio.
+    RadioNoise(f64),
+    /// A gateway's broker connection is cut, or may come back.
+    UplinkCut(usize, bool),
+    /// A gateway is killed: written bytes stay.
+    KillGateway(usize),
+    /// A gateway loses power: bytes that were not synced are dropped, reordered or torn.
+    PowerCut(usize),
+    /// It is started again.
+    StartGateway(usize),
+    /// A member's device is killed and started again at once.
+    RestartMember(usize),
+    /// A member attaches to this gateway.
+    Move(usize, usize),
+}
+
+/// A message to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// Who.
+    pub from: usize,
+    /// To whom.
+    pub to: usize,
+    /// How urgent.
+    pub precedence: Precedence,
+    /// How long the text is, in bytes.
+    pub bytes: usize,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Gateways.
+    pub gateways: usize,
+    /// Members; member n starts attached to gateway n modulo gateways.
+    pub members: usize,
+    /// Air rate of the radio, bit/s.
+    pub air_bps: u32,
+    /// Half duplex.
+    pub half_duplex: bool,
+    /// There is a broker.
+    pub broker: bool,
+    /// What goes wrong and when.
+    pub faults: Vec<(Instant, Fault)>,
+    /// What is written and when.
+    pub writes: Vec<(Instant, Write)>,
+    /// When the run is stopped if not everything has arrived before.
+    pub end: Instant,
+}
+
+/// Faults stop at this time in drawn plans.
+const QUIET_AFTER: Instant = Instant(600 * 1_000_000);
+
+impl Plan {
+    /// A clean world: two gateways, two members, a 9600 bit/s half-duplex radio and a broker.
+    #[must_use]
+    pub fn quiet(seed: u64) -> Self {
+        Self {
+            seed,
+            gateways: 2,
+            members: 2,
+            air_bps: 9600,
+            half_duplex: true,
+            broker: true,
+            faults: Vec::new(),
+            writes: Vec::new(),
+            end: Instant::ZERO + Duration::from_secs(4 * 3600),
+        }
+    }
+
+    /// One more message.
+    #[must_use]
+    pub fn write(mut self, at_s: u64, from: usize, to: usize, precedence: Precedence, bytes: usize) -> Self {
+        self.writes.push((at(at_s), Write { from, to, precedence, bytes }));
+        self
+    }
+
+    /// One more fault.
+    #[must_use]
+    pub fn fault(mut self, at_s: u64, fault: Fault) -> Self {
+        self.faults.push((at(at_s), fault));
+        self
+    }
+
+    /// Ten minutes of trouble and forty messages, drawn from the seed; then the world is mended.
+    #[must_use]
+    pub fn drawn(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0x5EED);
+        let mut plan = Self::quiet(seed);
+        plan.half_duplex = rng.chance(0.6);
+        plan.broker = rng.chance(0.7);
+        plan.air_bps = [1200, 9600, 57_600][rng.below(3) as usize];
+        for _ in 0..40 {
+            let from = rng.below(2) as usize;
+            let precedence = Precedence::ALL[rng.below(6) as usize];
+            let bytes = if rng.chance(0.05) { 3000 } else { 1 + rng.below(120) as usize };
+            plan = plan.write(rng.below(580), from, 1 - from, precedence, bytes);
+        }
+        for _ in 0..6 {
+            plan.draw_trouble(&mut rng);
+        }
+        plan.mend();
+        plan
+    }
+
+    fn draw_trouble(&mut self, rng: &mut Rng) {
+        let start = rng.below(500);
+        let long = 1 + rng.below(90);
+        let which = rng.below(2) as usize;
+        let (begin, end) = match rng.below(7) {
+            0 => (Fault::RadioOutage(true), Fault::RadioOutage(false)),
+            1 => (Fault::RadioNoise(1e-4), Fault::RadioNoise(0.0)),
+            2 => (Fault::UplinkCut(which, true), Fault::UplinkCut(which, false)),
+            3 => (Fault::KillGateway(which), Fault::StartGateway(which)),
+            4 => (Fault::PowerCut(which), Fault::StartGateway(which)),
+            5 => (Fault::RestartMember(which), Fault::RestartMember(which)),
+            _ => (Fault::Move(which, rng.below(2) as usize), Fault::Move(which, which)),
+        };
+        self.faults.push((at(start), begin));
+        self.faults.push((at(start + long), end));
+    }
+
+    fn mend(&mut self) {
+        for gateway in 0..self.gateways {
+            self.faults.push((QUIET_AFTER, Fault::StartGateway(gateway)));
+            self.faults.push((QUIET_AFTER, Fault::UplinkCut(gateway, false)));
+        }
+        self.faults.push((QUIET_AFTER, Fault::RadioOutage(false)));
+        self.faults.push((QUIET_AFTER, Fault::RadioNoise(0.0)));
+    }
+}
+
+fn at(seconds: u64) -> Instant {
+    Instant::ZERO + Duration::from_secs(seconds)
+}

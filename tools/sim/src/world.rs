@@ -1,0 +1,408 @@
+//! The world and its clock.
+
+use crate::broker::Broker;
+use crate::mission::Mission;
+use crate::outcome::{Outcome, Sent, Verdict};
+use crate::plan::{Fault, Plan, Write};
+use crate::stations::{GatewayStation, MemberStation, RADIO, stream};
+use picket_channel::{Channel, Config as ChannelConfig};
+use picket_endpoint::{Content, Draft, Event, LinkConfig, State};
+use picket_link::{Duplex, Framing};
+use picket_node::{Input, LinkId, Output};
+use picket_store::Ticket;
+use picket_store::testing::Cut;
+use picket_wire::MessageId;
+use picket_wire::time::{Duration, Instant, Wall};
+use std::collections::BTreeMap;
+
+/// Wall time at the start of every run: 2026-01-01.
+const START_UNIX: u64 = 1_767_225_600;
+/// One way over a local socket.
+const SOCKET: Duration = Duration::from_millis(1);
+/// What a sync takes.
+const SYNC: Duration = Duration::from_millis(4);
+/// Turn-round of the simulated half-duplex modem.
+const TURN_ROUND: Duration = Duration::from_millis(50);
+
+/// Something on its way inside the world.
+enum Wire {
+    ToGateway(usize, LinkId, Vec<u8>),
+    ToMember(usize, LinkId, Vec<u8>),
+    Synced { gateway: usize, life: u32, ticket: Ticket, begun: usize },
+}
+
+/// A run in progress.
+pub struct World {
+    now: Instant,
+    plan: Plan,
+    gateways: Vec<GatewayStation>,
+    members: Vec<MemberStation>,
+    radio: Channel,
+    broker: Broker,
+    wires: BTreeMap<(Instant, u64), Wire>,
+    next: u64,
+    outcome: Outcome,
+}
+
+impl World {
+    /// Everything provisioned and started.
+    ///
+    /// # Errors
+    /// In words: what could not be set up.
+    pub fn new(mut plan: Plan) -> Result<Self, String> {
+        let now = Instant::ZERO + Duration::from_millis(1);
+        let mission = Mission::new(plan.seed, START_UNIX, plan.gateways, plan.members)?;
+        let mut config = ChannelConfig::new(plan.air_bps).stations(plan.gateways);
+        if plan.half_duplex {
+            config = config.half(TURN_ROUND);
+        }
+        plan.faults.sort_by_key(|(at, _)| *at);
+        plan.writes.sort_by_key(|(at, _)| *at);
+        let gateways = mission.gateways.iter().map(GatewayStation::new).collect::<Result<Vec<_>, _>>()?;
+        let members = mission.members.iter().enumerate().map(|(n, device)| {
+            MemberStation::new(device, now, wall(now), n % plan.gateways, plan.seed ^ (n as u64 + 1) << 8)
+        });
+        let mut world = Self {
+            now,
+            gateways,
+            members: members.collect::<Result<Vec<_>, _>>()?,
+            radio: Channel::new(config, plan.seed),
+            broker: Broker::default(),
+            wires: BTreeMap::new(),
+            next: 0,
+            outcome: Outcome::default(),
+            plan,
+        };
+        for member in &mut world.members {
+            member.tell(now, picket_endpoint::Input::Via(stream()));
+        }
+        for gateway in 0..world.gateways.len() {
+            world.start(gateway)?;
+        }
+        Ok(world)
+    }
+
+    /// Runs until everything has arrived and its senders know, or the plan's end.
+    ///
+    /// # Errors
+    /// In words: a station could not be started again.
+    pub fn run(mut self) -> Result<Outcome, String> {
+        loop {
+            self.follow_plan()?;
+            self.settle();
+            if self.is_over() {
+                break;
+            }
+            let Some(at) = self.next_wake() else { break };
+            if at > self.plan.end {
+                break;
+            }
+            self.now = at.max(self.now);
+            self.deliver();
+        }
+        self.outcome.ended = self.now;
+        self.outcome.on_air = (0..self.gateways.len()).map(|n| self.radio.counters(n).sent).sum();
+        Ok(self.outcome)
+    }
+
+    fn is_over(&self) -> bool {
+        self.plan.writes.is_empty() && self.plan.faults.is_empty() && self.outcome.verdict() == Verdict::Kept
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let gateways = self.gateways.iter().filter_map(GatewayStation::next_wake).min();
+        let members = self.members.iter().filter_map(|m| m.endpoint.as_ref()?.next_wake()).min();
+        let wires = self.wires.keys().next().map(|(at, _)| *at);
+        let plan = [self.plan.faults.first().map(|f| f.0), self.plan.writes.first().map(|w| w.0)];
+        let others = [gateways, members, wires, self.radio.next_wake(), self.broker.next_wake()];
+        others.into_iter().chain(plan).flatten().min()
+    }
+
+    /// Carries everything that is due at `now` to its station.
+    fn deliver(&mut self) {
+        let now = self.now;
+        for delivery in self.radio.poll(now) {
+            self.gateways[delivery.to].tell(now, Input::Received(RADIO, &delivery.bytes));
+        }
+        while let Some((gateway, told)) = self.broker.poll(now) {
+            self.gateways[gateway].tell(now, told.input());
+            self.drain_gateway(gateway);
+        }
+        while let Some(entry) = self.wires.first_entry().filter(|e| e.key().0 <= now) {
+            match entry.remove() {
+                Wire::ToGateway(gateway, link, bytes) => {
+                    self.gateways[gateway].tell(now, Input::Received(link, &bytes));
+                }
+                Wire::ToMember(member, link, bytes) => {
+                    if self.members[member].link == Some(link) {
+                        self.members[member].tell(now, picket_endpoint::Input::Received(&bytes));
+                    }
+                }
+                Wire::Synced { gateway, life, ticket, begun } => self.synced(gateway, life, ticket, begun),
+            }
+        }
+        for gateway in &mut self.gateways {
+            if gateway.next_wake().is_some_and(|at| at <= now) {
+                gateway.tell(now, Input::Tick);
+            }
+        }
+        for member in &mut self.members {
+            if member.endpoint.as_ref().and_then(|e| e.next_wake()).is_some_and(|at| at <= now) {
+                member.tell(now, picket_endpoint::Input::Tick);
+            }
+        }
+    }
+
+    fn synced(&mut self, gateway: usize, life: u32, ticket: Ticket, begun: usize) {
+        let now = self.now;
+        let station = &mut self.gateways[gateway];
+        if station.life == life && station.running.is_some() && station.medium.end_sync(begun).is_ok() {
+            station.tell(now, Input::Synced(ticket));
+        }
+    }
+
+    /// Drains every station's outputs until nothing comes out any more.
+    fn settle(&mut self) {
+        for gateway in 0..self.gateways.len() {
+            self.drain_gateway(gateway);
+        }
+        for member in 0..self.members.len() {
+            self.drain_member(member);
+        }
+    }
+
+    fn drain_gateway(&mut self, n: usize) {
+        while let Some(output) = self.gateways[n].poll() {
+            self.carry_out(n, output);
+        }
+    }
+
+    fn carry_out(&mut self, n: usize, output: Output) {
+        let now = self.now;
+        match output {
+            Output::Transmit(RADIO, bytes) => {
+                self.radio.transmit(now, n, &bytes);
+                self.gateways[n].tell(now, Input::Sent(RADIO));
+            }
+            Output::Transmit(link, bytes) => {
+                let member = self.members.iter().position(|m| m.gateway == n && m.link == Some(link));
+                if let Some(member) = member {
+                    self.wire(SOCKET, Wire::ToMember(member, link, bytes));
+                }
+                self.gateways[n].tell(now, Input::Sent(link));
+            }
+            Output::Sync(ticket) => {
+                let station = &self.gateways[n];
+                let wire = Wire::Synced { gateway: n, life: station.life, ticket, begun: station.medium.begin_sync() };
+                self.wire(SYNC, wire);
+            }
+            Output::Publish { publish, topic, payload, retain, .. } => {
+                self.broker.publish(now, n, publish, topic, payload, retain);
+            }
+            Output::Subscribe(_, topic) => self.broker.subscribe(now, n, topic),
+            Output::Unsubscribe(_, topic) => self.broker.unsubscribe(n, topic),
+            Output::Settle(_, delivery) => self.broker.settle(n, delivery),
+            Output::Report(_) => {}
+        }
+    }
+
+    fn drain_member(&mut self, n: usize) {
+        let now = self.now;
+        while let Some(output) = self.members[n].endpoint.as_mut().and_then(|e| e.poll(now)) {
+            match output {
+                picket_endpoint::Output::Transmit(bytes) => {
+                    let member = &self.members[n];
+                    if let Some(link) = member.link {
+                        self.wire(SOCKET, Wire::ToGateway(self.members[n].gateway, link, bytes));
+                    }
+                    self.members[n].tell(now, picket_endpoint::Input::Sent);
+                }
+                picket_endpoint::Output::Event(event) => self.member_event(n, event),
+            }
+        }
+    }
+
+    fn member_event(&mut self, n: usize, event: Event) {
+        match event {
+            Event::State { id, state, .. } => self.state(id, state),
+            Event::Received { id } => self.shown(n, id),
+            Event::CannotOpen { id, .. } => self.outcome.faults.push(format!("m{n} cannot open {id}")),
+            Event::ReceivedLate { id, .. } => self.outcome.faults.push(format!("{id} arrived too late")),
+            Event::HomeRolledBack => self.outcome.faults.push(format!("m{n} believes it was rolled back")),
+            Event::Failed => self.outcome.faults.push(format!("m{n} failed")),
+            Event::Attached { .. } | Event::Drained { .. } | Event::Detached { .. } => {}
+        }
+    }
+
+    fn state(&mut self, id: MessageId, state: State) {
+        match self.outcome.sent.get_mut(&id) {
+            Some(sent) => sent.states.push(state),
+            None => self.outcome.faults.push(format!("state of {id}, which nobody sent")),
+        }
+    }
+
+    fn shown(&mut self, n: usize, id: MessageId) {
+        let now = self.now;
+        let body = self.members[n].endpoint.as_mut().map(|e| e.body(now, id));
+        let Some(sent) = self.outcome.sent.get_mut(&id) else {
+            return self.outcome.faults.push(format!("m{n} was shown {id}, which nobody sent"));
+        };
+        sent.shown.push(now);
+        match body {
+            Some(Ok(body)) if body.content == Content::Text(sent.text.clone()) && sent.to == n => {}
+            other => self.outcome.faults.push(format!("m{n} was shown something else as {id}: {other:?}")),
+        }
+    }
+
+    fn follow_plan(&mut self) -> Result<(), String> {
+        while self.plan.faults.first().is_some_and(|(at, _)| *at <= self.now) {
+            let (_, fault) = self.plan.faults.remove(0);
+            self.fault(fault)?;
+            self.settle();
+        }
+        while self.plan.writes.first().is_some_and(|(at, _)| *at <= self.now) {
+            let (_, write) = self.plan.writes.remove(0);
+            self.write(&write)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, write: &Write) -> Result<(), String> {
+        let now = self.now;
+        let number = self.outcome.sent.len();
+        let mut text = format!("{number}:");
+        text.extend(std::iter::repeat_n('x', write.bytes.saturating_sub(text.len())));
+        let draft = Draft {
+            to: format!("m{}", write.to),
+            precedence: write.precedence,
+            ttl: None,
+            content: Content::Text(text.clone()),
+        };
+        let member = &mut self.members[write.from];
+        let endpoint = member.endpoint.as_mut().ok_or("no endpoint")?;
+        let id = endpoint.compose(now, draft, &mut member.random).map_err(|e| format!("not composed: {e}"))?;
+        let sent = Sent {
+            from: write.from,
+            to: write.to,
+            precedence: write.precedence,
+            text,
+            at: now,
+            states: Vec::new(),
+            shown: Vec::new(),
+        };
+        self.outcome.sent.insert(id, sent);
+        Ok(())
+    }
+
+    fn fault(&mut self, fault: Fault) -> Result<(), String> {
+        let now = self.now;
+        match fault {
+            Fault::RadioOutage(on) => self.radio.set_outage(now, on),
+            Fault::RadioNoise(ber) => self.radio.set_ber(now, ber),
+            Fault::UplinkCut(n, cut) => self.cut_uplink(n, cut),
+            Fault::KillGateway(n) => self.kill(n, Cut::KeepAll),
+            Fault::PowerCut(n) => self.kill(n, Cut::Torn),
+            Fault::StartGateway(n) => self.start(n)?,
+            Fault::RestartMember(n) => {
+                self.leave(n);
+                self.members[n].restart(now, wall(now))?;
+                self.members[n].tell(now, picket_endpoint::Input::Via(stream()));
+                self.attach(n);
+            }
+            Fault::Move(n, gateway) => {
+                self.leave(n);
+                self.members[n].gateway = gateway % self.gateways.len();
+                self.attach(n);
+            }
+        }
+        Ok(())
+    }
+
+    fn cut_uplink(&mut self, n: usize, cut: bool) {
+        let now = self.now;
+        self.gateways[n].cut = cut;
+        if cut && self.broker.connected(n) {
+            self.broker.disconnect(n);
+            self.gateways[n].tell(now, Input::UplinkDown(crate::broker::UPLINK, String::from("cut")));
+        } else if !cut {
+            self.connect_uplink(n);
+        }
+    }
+
+    fn connect_uplink(&mut self, n: usize) {
+        let now = self.now;
+        let station = &mut self.gateways[n];
+        if self.plan.broker && !station.cut && station.running.is_some() && !self.broker.connected(n) {
+            self.broker.connect(now, n);
+            self.gateways[n].uplink_up(now);
+        }
+    }
+
+    fn kill(&mut self, n: usize, cut: Cut) {
+        if self.gateways[n].running.is_none() {
+            return;
+        }
+        let now = self.now;
+        self.next += 1;
+        self.gateways[n].kill(cut, self.plan.seed ^ self.next);
+        self.broker.disconnect(n);
+        self.radio.abort(now, n);
+        for member in &mut self.members {
+            if member.gateway == n && member.link.take().is_some() {
+                member.tell(now, picket_endpoint::Input::LinkDown);
+            }
+        }
+    }
+
+    fn start(&mut self, n: usize) -> Result<(), String> {
+        if self.gateways[n].running.is_some() {
+            return Ok(());
+        }
+        let now = self.now;
+        let radio = LinkConfig {
+            framing: Framing::Cobs,
+            mtu: None,
+            air_bps: Some(self.plan.air_bps),
+            duplex: if self.plan.half_duplex { Duplex::Half } else { Duplex::Full },
+            turn_round: if self.plan.half_duplex { TURN_ROUND } else { Duration::ZERO },
+        };
+        self.gateways[n].start(now, wall(now), radio)?;
+        self.connect_uplink(n);
+        for member in 0..self.members.len() {
+            if self.members[member].gateway == n {
+                self.attach(member);
+            }
+        }
+        Ok(())
+    }
+
+    /// Connects a member to its gateway, if that runs.
+    fn attach(&mut self, n: usize) {
+        let now = self.now;
+        let gateway = self.members[n].gateway;
+        if self.gateways[gateway].running.is_some() && self.members[n].link.is_none() {
+            let link = self.gateways[gateway].connect(now);
+            self.members[n].link = Some(link);
+            self.members[n].tell(now, picket_endpoint::Input::LinkUp);
+        }
+    }
+
+    /// Disconnects a member.
+    fn leave(&mut self, n: usize) {
+        let now = self.now;
+        if let Some(link) = self.members[n].link.take() {
+            let gateway = self.members[n].gateway;
+            self.gateways[gateway].tell(now, Input::LinkRemoved(link));
+            self.members[n].tell(now, picket_endpoint::Input::LinkDown);
+        }
+    }
+
+    fn wire(&mut self, after: Duration, wire: Wire) {
+        self.next += 1;
+        self.wires.insert((self.now + after, self.next), wire);
+    }
+}
+
+fn wall(now: Instant) -> Wall {
+    Wall(START_UNIX * 1000 + now.since(Instant::ZERO).as_millis())
+}
