@@ -1,7 +1,11 @@
 //! `picket`: the tool people use. Provisioning, messages and the operator's view, as a library behind a thin `main`.
 
+pub mod agent;
 pub mod cli;
 pub mod clockwork;
+pub mod commands;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod duration;
 pub mod error;
 pub mod files;
@@ -10,6 +14,8 @@ pub mod limits;
 pub mod output;
 pub mod passphrase;
 pub mod provision;
+pub mod refusals;
+pub mod rows;
 pub mod run;
 pub mod runtime;
 pub mod vault;

@@ -28,7 +28,7 @@ pub const KEYFILL_MAX: u64 = picket_roster::limits::ROSTER_MAX as u64 + (64 << 2
 pub const CUSTODY_TRY: Duration = Duration::from_secs(5);
 
 /// How long `inbox` waits for an attachment before it prints what it has.
-pub const ATTACH_TRY: Duration = Duration::from_secs(8);
+pub const ATTACH_TRY: Duration = Duration::from_secs(10);
 
 /// How long a process waits for the holder of a home to answer, or for the home to become free.
 pub const HOLDER_WAIT: Duration = Duration::from_secs(10);
@@ -44,3 +44,21 @@ pub const CONTROL_WAIT: Duration = Duration::from_secs(10);
 
 /// Longest reply of an operator socket: a queue of 100 000 parcels at 250 bytes a row.
 pub const CONTROL_REPLY_MAX: u64 = 64 << 20;
+
+/// Requests waiting for the holder: commands send one or two.
+pub const REQUESTS: usize = 64;
+
+/// Replies waiting for a client that does not read: above it the client is dropped and comes again.
+pub const REPLIES: usize = 1024;
+
+/// How often trusted wall time is told to the endpoint.
+pub const WALL_EVERY: Duration = Duration::from_secs(60);
+
+/// Failures within this time after a command began may only be a gateway that is just starting.
+pub const UNREACHABLE_GRACE: Duration = Duration::from_secs(1);
+
+/// Longest time that a finished command stays to bring out acknowledgements it owes.
+pub const LINGER_MAX: Duration = Duration::from_millis(1500);
+
+/// What is due within this time is waited for before a finished command leaves.
+pub const LINGER_SOON: Duration = Duration::from_millis(250);

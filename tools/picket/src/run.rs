@@ -1,11 +1,13 @@
 //! From the command line to a command, and from its end to an exit code.
 
-use crate::cli::{Cli, Command, DeviceCommand, MissionCommand};
+use crate::cli::{Cli, Command, DemoArgs, DeviceCommand, GatewayCommand, MissionCommand, RosterCommand};
+use crate::commands::{self, block_on};
 use crate::error::{Exit, Failure};
 use crate::output::Output;
 use crate::provision;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use picket_node::operator::Request;
 use std::ffi::OsString;
 
 /// Runs the command line `args` (with the program's name first); returns the exit code.
@@ -35,9 +37,31 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Device(DeviceCommand::New(args)) => provision::device::new(&args, out)?,
         Command::Join(args) => provision::device::join(&args, out)?,
         Command::Completions { shell } => completions(shell, out)?,
-        _ => return Err(Failure::internal("not yet")),
+        Command::Roster(RosterCommand::Import(args)) => return block_on(commands::roster_import(args, *out)),
+        Command::Send(args) => return block_on(commands::send(args, *out)),
+        Command::Inbox(args) => return block_on(commands::inbox(args, *out)),
+        Command::Read(args) => return block_on(commands::read(args, *out)),
+        Command::Sent(args) => return block_on(commands::sent(args, *out)),
+        Command::Gateway(GatewayCommand::Status(args)) => commands::gateway(&Request::Status, &args, out)?,
+        Command::Gateway(GatewayCommand::Queue(args)) => commands::gateway(&Request::Queue, &args, out)?,
+        Command::Gateway(GatewayCommand::Links(args)) => commands::gateway(&Request::Links, &args, out)?,
+        Command::Gateway(GatewayCommand::Roster(args)) => commands::gateway_roster(&args, out)?,
+        Command::Demo(args) => return demo(&args, out),
     }
     Ok(Exit::Done)
+}
+
+#[cfg(feature = "demo")]
+fn demo(args: &DemoArgs, out: &Output) -> Result<Exit, Failure> {
+    crate::demo::run(args.once, out)
+}
+
+#[cfg(not(feature = "demo"))]
+fn demo(_: &DemoArgs, _: &Output) -> Result<Exit, Failure> {
+    Err(Failure::usage(
+        "this `picket` was built without the demo",
+        "in the source tree run `cargo demo`, or build it with `cargo build -p picket --features demo`",
+    ))
 }
 
 fn completions(shell: clap_complete::Shell, out: &Output) -> Result<(), Failure> {

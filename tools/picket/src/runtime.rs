@@ -1,4 +1,5 @@
-//! placeholder
+//! What every command that runs an endpoint shares.
+
 use picket_shell::clock::Trust;
 
 /// A person's device is trusted to know the time: its owner keeps it right.

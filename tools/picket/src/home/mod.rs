@@ -69,6 +69,12 @@ impl Home {
         &self.cipher
     }
 
+    /// Its ciphers, shared.
+    #[must_use]
+    pub fn cipher_handle(&self) -> std::sync::Arc<Cipher> {
+        std::sync::Arc::clone(&self.cipher)
+    }
+
     /// Takes hold of the home's state.
     ///
     /// # Errors

@@ -1,0 +1,399 @@
+//! The holder of a home: one endpoint, its way to a gateway, and the clients it serves.
+
+use super::clients::{ClientId, Clients};
+use super::protocol::{Load, Reach, Reply, Request};
+use super::way::{Happened, Ways};
+use crate::error::{Exit, Failure};
+use crate::limits;
+use crate::refusals;
+use crate::rows::{InboxRow, SentRow};
+use crate::vault::{self, HomeVault};
+use crate::via::Via;
+use picket_endpoint::{Content, Draft, Endpoint, Event, Input, Output};
+use picket_shell::clock::Clock;
+use picket_shell::random;
+use picket_wire::time::{Duration, Instant};
+use picket_wire::{MessageId, Precedence};
+use std::path::Path;
+use tokio::sync::mpsc;
+
+/// What clients bring.
+#[derive(Debug)]
+pub enum Command {
+    /// A new client, and where to answer it.
+    Join(ClientId, mpsc::Sender<Reply>),
+    /// It asks.
+    Ask(ClientId, Request),
+    /// It is gone.
+    Leave(ClientId),
+}
+
+/// The holder's state.
+pub struct Desk {
+    endpoint: Endpoint<HomeVault>,
+    clock: Clock,
+    ways: Ways,
+    clients: Clients,
+    reach: Reach,
+    /// A frame is with the medium and not yet reported sent.
+    sending: bool,
+    /// Everything the gateway held at the attachment is in the mailbox.
+    drained: bool,
+}
+
+impl Desk {
+    /// Opens the endpoint of a home.
+    ///
+    /// # Errors
+    /// Usage when the home has not joined, damaged, or a newer format.
+    pub fn open(vault: HomeVault, clock: Clock) -> Result<Self, Failure> {
+        let endpoint = Endpoint::open(vault, clock.now(), clock.wall()).map_err(|e| refusals::open(&e))?;
+        Ok(Self {
+            endpoint,
+            clock,
+            ways: Ways::new(),
+            clients: Clients::default(),
+            reach: Reach::Unreachable("no way to a gateway is known".into()),
+            sending: false,
+            drained: false,
+        })
+    }
+
+    /// Serves until all clients' senders are gone or the vault fails, then brings out what is owed.
+    ///
+    /// # Errors
+    /// When the vault failed.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<(), Failure> {
+        let mut wall = tokio::time::interval(limits::WALL_EVERY);
+        loop {
+            self.drain()?;
+            let wake = self.until_wake();
+            let patience = self.ways.patience();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.serve(command),
+                    None => return self.linger().await,
+                },
+                happened = self.ways.event() => self.happened(happened),
+                () = tokio::time::sleep(wake) => self.handle(Input::Tick),
+                () = sleep_until(patience) => self.patience_ended(),
+                _ = wall.tick() => { let now = self.clock.wall(); self.handle(Input::Wall(now)); }
+            }
+        }
+    }
+
+    /// After the last client: lets acknowledgements out that are due any moment.
+    async fn linger(mut self) -> Result<(), Failure> {
+        let end = tokio::time::Instant::now() + limits::LINGER_MAX;
+        while self.ways.is_up() && tokio::time::Instant::now() < end {
+            let wake = self.until_wake();
+            if !self.sending && wake > limits::LINGER_SOON {
+                break;
+            }
+            tokio::select! {
+                happened = self.ways.event() => self.happened(happened),
+                () = tokio::time::sleep(wake) => self.handle(Input::Tick),
+                () = tokio::time::sleep_until(end) => break,
+            }
+            self.drain()?;
+        }
+        Ok(())
+    }
+
+    fn until_wake(&self) -> core::time::Duration {
+        let at = self.endpoint.next_wake().unwrap_or(Instant::FAR);
+        let wait = at.since(self.clock.now()).min(Duration::from_secs(3_600));
+        core::time::Duration::from_micros(wait.as_micros())
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.endpoint.handle(self.clock.now(), input, &mut dice);
+    }
+
+    /// Does and tells all that the endpoint asks for.
+    fn drain(&mut self) -> Result<(), Failure> {
+        while let Some(output) = self.endpoint.poll(self.clock.now()) {
+            match output {
+                Output::Transmit(bytes) => {
+                    self.sending = self.ways.transmit(&bytes);
+                    if !self.sending {
+                        self.handle(Input::Sent);
+                    }
+                }
+                Output::Event(event) => self.tell(&event),
+            }
+        }
+        if self.endpoint.failed() {
+            return Err(Failure::new(
+                Exit::Internal,
+                "the home's state cannot be written any more",
+                "check the disk and try again; nothing that was reported is lost",
+            ));
+        }
+        self.settle_reach();
+        Ok(())
+    }
+
+    fn happened(&mut self, happened: Happened) {
+        match happened {
+            Happened::Up => {
+                self.set_reach(Reach::Trying);
+                self.handle(Input::LinkUp);
+            }
+            Happened::Bytes(bytes) => self.handle(Input::Received(&bytes)),
+            Happened::Sent => {
+                self.sending = false;
+                self.handle(Input::Sent);
+            }
+            Happened::Down(why) => {
+                if core::mem::take(&mut self.sending) {
+                    self.handle(Input::Sent);
+                }
+                self.handle(Input::LinkDown);
+                self.gave_up(&why);
+            }
+            Happened::Failed(why) => self.gave_up(&why),
+            Happened::Stale => {}
+        }
+    }
+
+    /// The way's patience ended: time for another round, or nobody answers on an open way.
+    fn patience_ended(&mut self) {
+        match self.ways.resume() {
+            Some(config) => self.handle(Input::Via(config)),
+            None if self.endpoint.attached().is_none() => self.gave_up("no gateway answers there"),
+            None => {}
+        }
+    }
+
+    /// The present way leads nowhere: the next one is tried; after the last one it is said.
+    fn gave_up(&mut self, why: &str) {
+        let via = self.ways.current().map(ToString::to_string).unwrap_or_default();
+        if self.ways.is_last() {
+            self.set_reach(Reach::Unreachable(format!("{via}: {why}")));
+        }
+        let was_up = self.ways.is_up();
+        let next = self.ways.next();
+        if was_up && !self.ways.is_up() {
+            self.sending = false;
+            self.handle(Input::LinkDown);
+        }
+        if let Some(config) = next {
+            self.handle(Input::Via(config));
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        match event {
+            Event::State { id, .. } => self.tell_states(*id),
+            Event::Received { id } => self.tell_received(*id),
+            Event::Attached { gateway, .. } => {
+                self.ways.settle();
+                self.drained = false;
+                let name = self.endpoint.name_of(*gateway);
+                self.set_reach(Reach::Attached(name));
+            }
+            Event::Drained { .. } => self.drained = true,
+            Event::Detached { gateway, .. } => {
+                self.drained = false;
+                let name = self.endpoint.name_of(*gateway);
+                self.clients.tell_all(&Reply::Note(format!("{name} is gone; attaching again")));
+                self.set_reach(Reach::Trying);
+            }
+            Event::ReceivedLate { id, from } => {
+                let from = self.endpoint.name_of(*from);
+                self.note(format!("message {id} from {from} came after its lifetime had ended; it is not shown"));
+            }
+            Event::CannotOpen { id, from } => {
+                let from = self.endpoint.name_of(*from);
+                self.note(format!("message {id} from {from} could not be opened; its sender is asked to seal it again"));
+            }
+            Event::HomeRolledBack => self.note(
+                "this home is older than the network remembers it (restored or copied); fresh keys are used from now on"
+                    .into(),
+            ),
+            Event::Failed => {}
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        self.clients.tell_all(&Reply::Note(text));
+    }
+
+    fn tell_states(&mut self, id: MessageId) {
+        let name = id.to_string();
+        if !self.clients.any_watching(&name) {
+            return;
+        }
+        if let Ok(outgoing) = self.endpoint.outgoing(self.clock.now(), id) {
+            let row = SentRow::from(outgoing);
+            self.clients.tell_states(&name, &row.steps);
+        }
+    }
+
+    fn tell_received(&mut self, id: MessageId) {
+        if !self.clients.any_inbox() {
+            return;
+        }
+        if let Ok(incoming) = self.endpoint.incoming(self.clock.now(), id) {
+            self.clients.tell_inboxes(&Reply::Message(Box::new(InboxRow::from(incoming))));
+        }
+    }
+
+    fn set_reach(&mut self, reach: Reach) {
+        if self.reach != reach {
+            self.reach = reach;
+            self.clients.tell_reach(&self.reach);
+        }
+    }
+
+    /// Attached → drained → idle, as the endpoint is. New work makes idle drained again, silently.
+    fn settle_reach(&mut self) {
+        let Some(gateway) = self.endpoint.attached() else { return };
+        let name = self.endpoint.name_of(gateway);
+        let idle = self.endpoint.owed() == 0 && !self.sending;
+        match (self.drained, idle) {
+            (true, true) => self.set_reach(Reach::Idle(name)),
+            (true, false) => self.set_reach(Reach::Drained(name)),
+            (false, _) => self.set_reach(Reach::Attached(name)),
+        }
+    }
+
+    fn serve(&mut self, command: Command) {
+        match command {
+            Command::Join(client, replies) => self.clients.add(client, replies),
+            Command::Leave(client) => self.clients.remove(client),
+            Command::Ask(client, request) => {
+                if let Err(failure) = self.ask(client, request) {
+                    self.clients.answer(client, failure.into());
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, client: ClientId, request: Request) -> Result<(), Failure> {
+        let now = self.clock.now();
+        match request {
+            Request::Ways(ways) => self.use_ways(client, &ways)?,
+            Request::Send { to, precedence, ttl_ms, load } => {
+                let id = self.compose(to, &precedence, ttl_ms, load)?;
+                self.clients.watch(client, id.to_string());
+                self.tell_states(id);
+            }
+            Request::Watch(id) => {
+                let id = message_id(&id)?;
+                self.endpoint.outgoing(now, id).map_err(refusals::body)?;
+                self.clients.watch(client, id.to_string());
+                self.tell_states(id);
+            }
+            Request::Inbox => {
+                let mailbox = self.endpoint.inbox(now).map_err(vault::failure)?;
+                let messages = mailbox.into_iter().map(InboxRow::from).collect();
+                self.clients.want_inbox(client);
+                self.clients.answer(client, Reply::Mailbox { messages, more: false });
+            }
+            Request::Body(id) => {
+                let id = message_id(&id)?;
+                let message = self.endpoint.incoming(now, id).map_err(refusals::body)?;
+                let body = self.endpoint.body(now, id).map_err(refusals::body)?;
+                let reply = Reply::Body { message: Box::new(message.into()), load: body.content.into() };
+                self.clients.answer(client, reply);
+            }
+            Request::MarkRead(id) => {
+                self.endpoint.mark_read(now, message_id(&id)?).map_err(refusals::mark_read)?;
+                self.clients.answer(client, Reply::Marked);
+            }
+            Request::Sent => {
+                let sent = self.endpoint.sent(now).map_err(vault::failure)?;
+                let messages = sent.into_iter().map(SentRow::from).collect();
+                self.clients.answer(client, Reply::Sent { messages, more: false });
+            }
+            Request::Roster(path) => {
+                let reply = self.import(Path::new(&path))?;
+                self.clients.answer(client, reply);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adopts the ways a client names, unless an attachment over others stands.
+    fn use_ways(&mut self, client: ClientId, ways: &[String]) -> Result<(), Failure> {
+        let asked: Vec<Via> = ways.iter().filter_map(|w| w.parse().ok()).collect();
+        let others = !asked.is_empty() && asked != self.ways.list();
+        if others && self.endpoint.attached().is_some() {
+            let held = self.ways.current().map(ToString::to_string).unwrap_or_default();
+            return Err(Failure::usage(
+                format!("this home is attached over {held} by process {}", std::process::id()),
+                "use the same --via or none, or stop that process first",
+            ));
+        }
+        if others && let Some(config) = self.ways.replace(asked) {
+            self.sending = false;
+            self.set_reach(Reach::Trying);
+            self.handle(Input::Via(config));
+        }
+        self.clients.answer(client, Reply::Ready);
+        self.clients.answer(client, Reply::Reach(self.reach.clone()));
+        Ok(())
+    }
+
+    fn compose(&mut self, to: String, precedence: &str, ttl_ms: Option<u64>, load: Load) -> Result<MessageId, Failure> {
+        let precedence: Precedence = precedence
+            .parse()
+            .map_err(|e: picket_wire::precedence::NotAPrecedence| Failure::usage(e.to_string(), "choose one of them"))?;
+        let content = load.try_into()?;
+        let draft = Draft { to, precedence, ttl: ttl_ms.map(Duration::from_millis), content };
+        self.endpoint.compose(self.clock.now(), draft, &mut dice).map_err(|e| refusals::compose(&e))
+    }
+
+    fn import(&mut self, path: &Path) -> Result<Reply, Failure> {
+        let bytes = crate::files::read(path, limits::KEYFILL_MAX)?;
+        let outcome = self.endpoint.import_roster(self.clock.now(), bytes.to_vec()).map_err(|e| refusals::import(&e))?;
+        let same = match outcome {
+            picket_endpoint::Upgrade::Newer => false,
+            picket_endpoint::Upgrade::Same => true,
+        };
+        Ok(Reply::Roster { version: self.endpoint.roster().version(), same })
+    }
+}
+
+impl From<Content> for Load {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Text(text) => Self::Text(text),
+            Content::File { name, bytes } => Self::File { name, hex: hex::encode(bytes) },
+        }
+    }
+}
+
+impl TryFrom<Load> for Content {
+    type Error = Failure;
+
+    fn try_from(load: Load) -> Result<Self, Failure> {
+        Ok(match load {
+            Load::Text(text) => Self::Text(text),
+            Load::File { name, hex } => {
+                let bytes = hex::decode(hex).map_err(|_| Failure::internal("a file's bytes are not hex"))?;
+                Self::File { name, bytes }
+            }
+        })
+    }
+}
+
+fn message_id(text: &str) -> Result<MessageId, Failure> {
+    text.parse().map_err(|e: picket_wire::ids::NotAnId| Failure::usage(e.to_string(), "copy it from there"))
+}
+
+/// The endpoint's randomness. Going on without any would make keys that others can guess.
+fn dice(out: &mut [u8]) {
+    if random::fill(out).is_err() {
+        std::process::abort();
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => core::future::pending().await,
+    }
+}

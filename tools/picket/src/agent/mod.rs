@@ -1,0 +1,8 @@
+//! Several processes, one home: the first holds it and serves the others.
+
+mod clients;
+mod desk;
+pub mod protocol;
+mod server;
+pub mod session;
+mod way;

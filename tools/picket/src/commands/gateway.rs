@@ -1,0 +1,127 @@
+//! `picket gateway`: the operator's view, over the gateway's control socket.
+
+use crate::cli::{ControlArgs, RosterToGatewayArgs};
+use crate::duration::short;
+use crate::error::{Exit, Failure};
+use crate::files;
+use crate::limits;
+use crate::output::{Output, table};
+use picket_node::operator::{LinkStatus, Queued, Reply, Request, Status};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// `status`, `queue` and `links`, by the request.
+///
+/// # Errors
+/// [`Exit::NoGateway`] when none answers there.
+pub fn gateway(request: &Request, args: &ControlArgs, out: &Output) -> Result<(), Failure> {
+    match ask(&args.control, request)? {
+        Reply::Status(status) => show_status(&status, out),
+        Reply::Links(links) => show_links(&links, out),
+        Reply::Queue(queue) => show_queue(&queue, out),
+        Reply::Roster { version } => show_roster(version, out),
+        Reply::Error { message, next, .. } => Err(Failure::usage(message, next)),
+    }
+}
+
+/// `gateway roster FILE`.
+///
+/// # Errors
+/// Usage, when the gateway refuses the roster; [`Exit::NoGateway`] when none answers.
+pub fn gateway_roster(args: &RosterToGatewayArgs, out: &Output) -> Result<(), Failure> {
+    let bytes = files::read(&args.file, limits::KEYFILL_MAX)?;
+    gateway(&Request::Roster(hex::encode(&*bytes)), &args.control, out)
+}
+
+fn ask(path: &Path, request: &Request) -> Result<Reply, Failure> {
+    let mut line = serde_json::to_vec(request).map_err(|e| Failure::internal(e.to_string()))?;
+    line.push(b'\n');
+    let answer = exchange(path, &line).map_err(|e| unreachable(path, &e))?;
+    if answer.is_empty() {
+        return Err(unreachable(path, &io::Error::from(io::ErrorKind::UnexpectedEof)));
+    }
+    serde_json::from_slice(&answer).map_err(|e| {
+        Failure::internal(format!("the gateway at {} answered what this program does not know: {e}", path.display()))
+    })
+}
+
+fn exchange(path: &Path, line: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(limits::CONTROL_WAIT))?;
+    stream.set_write_timeout(Some(limits::CONTROL_WAIT))?;
+    stream.write_all(line)?;
+    let mut answer = Vec::new();
+    BufReader::new(stream).take(limits::CONTROL_REPLY_MAX).read_until(b'\n', &mut answer)?;
+    Ok(answer)
+}
+
+fn unreachable(path: &Path, e: &io::Error) -> Failure {
+    Failure::new(
+        Exit::NoGateway,
+        format!("no gateway answers at {}: {e}", path.display()),
+        "check that picketd runs, and that --control is the `control` of its configuration",
+    )
+}
+
+fn show_status(s: &Status, out: &Output) -> Result<(), Failure> {
+    out.object(s)?;
+    let mut text = format!(
+        "{}  picketd {}  up {}\nroster     version {}\nqueue      {} messages, {} bytes stored\n",
+        s.name,
+        s.version,
+        short(s.uptime_s),
+        s.roster_version,
+        s.queued,
+        s.stored_bytes
+    );
+    for uplink in &s.uplinks {
+        text.push_str(&format!("uplink     {}: {}\n", uplink.name, uplink.state));
+    }
+    for (name, count) in s.counters.iter().filter(|(_, count)| **count > 0) {
+        text.push_str(&format!("counter    {name} {count}\n"));
+    }
+    out.say(text.trim_end())
+}
+
+fn show_links(links: &[LinkStatus], out: &Output) -> Result<(), Failure> {
+    links.iter().try_for_each(|link| out.object(link))?;
+    if links.is_empty() {
+        return out.say("This gateway has no links.");
+    }
+    let rows: Vec<Vec<String>> = links
+        .iter()
+        .map(|l| {
+            let heard = if l.attached.is_empty() { "-".into() } else { l.attached.join(", ") };
+            vec![l.name.clone(), l.kind.clone(), l.rx_bytes.to_string(), l.tx_bytes.to_string(), heard, l.state.clone()]
+        })
+        .collect();
+    out.say(&table(&["NAME", "KIND", "RX BYTES", "TX BYTES", "ATTACHED", "STATE"], &rows))
+}
+
+fn show_queue(queue: &[Queued], out: &Output) -> Result<(), Failure> {
+    queue.iter().try_for_each(|q| out.object(q))?;
+    if queue.is_empty() {
+        return out.say("Nothing waits here.");
+    }
+    let rows: Vec<Vec<String>> = queue
+        .iter()
+        .map(|q| {
+            vec![
+                q.id.clone(),
+                q.precedence.clone(),
+                short(q.age_s),
+                short(q.lifetime_s),
+                q.bytes.to_string(),
+                q.state.clone(),
+                q.why.clone(),
+            ]
+        })
+        .collect();
+    out.say(&table(&["ID", "PRECEDENCE", "AGE", "LIFETIME", "BYTES", "STATE", "WHY"], &rows))
+}
+
+fn show_roster(version: u32, out: &Output) -> Result<(), Failure> {
+    out.object(&serde_json::json!({"roster_version": version}))?;
+    out.say(&format!("Roster version {version} is in force."))
+}

@@ -1,0 +1,178 @@
+//! Rows of output: the JSON objects of `inbox`, `read`, `send` and `sent`. Keys may be added, never changed.
+
+use crate::clockwork::rfc3339;
+use picket_endpoint::{Incoming, Outgoing, Shown, State, Step};
+use serde::{Deserialize, Serialize};
+
+/// One message of the mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxRow {
+    /// 16 lowercase hex digits.
+    pub id: String,
+    /// Sender.
+    pub from: String,
+    /// Recipient.
+    pub to: String,
+    /// Precedence.
+    pub precedence: String,
+    /// `text`, or `file {name, bytes, sha256}`.
+    #[serde(flatten)]
+    pub content: ContentRow,
+    /// When it was sent, by the sender's clock; null when unknown.
+    pub sent: Option<String>,
+    /// When it arrived here; null when unknown.
+    pub received: Option<String>,
+    /// When its lifetime ends; null when unknown.
+    pub expires: Option<String>,
+    /// How sure it is who wrote it.
+    pub trust: String,
+    /// `new` or `read`.
+    pub state: String,
+}
+
+/// Text, or a file by name, size and digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentRow {
+    /// The text.
+    Text(String),
+    /// The file.
+    File {
+        /// Its name.
+        name: String,
+        /// Its size.
+        bytes: u64,
+        /// SHA-256 as hex.
+        sha256: String,
+    },
+}
+
+/// One state reached by a message sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateRow {
+    /// 16 lowercase hex digits.
+    pub id: String,
+    /// The state.
+    pub state: String,
+    /// When it was reached; null when unknown.
+    pub at: Option<String>,
+    /// Why, for `refused` and `expired`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+}
+
+/// One message sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentRow {
+    /// 16 lowercase hex digits.
+    pub id: String,
+    /// Recipient.
+    pub to: String,
+    /// Precedence.
+    pub precedence: String,
+    /// What it carries, as long as it is kept.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentRow>,
+    /// When it was sent; null when unknown.
+    pub sent: Option<String>,
+    /// When its lifetime ends; null when unknown.
+    pub expires: Option<String>,
+    /// State now.
+    pub state: String,
+    /// Why it waits, or why it ended.
+    pub why: String,
+    /// Every state reached.
+    pub steps: Vec<StateRow>,
+}
+
+impl From<Shown> for ContentRow {
+    fn from(shown: Shown) -> Self {
+        match shown {
+            Shown::Text(text) => Self::Text(text),
+            Shown::File { name, bytes, sha256 } => Self::File { name, bytes, sha256: hex::encode(sha256) },
+        }
+    }
+}
+
+impl From<Incoming> for InboxRow {
+    fn from(m: Incoming) -> Self {
+        Self {
+            id: m.id.to_string(),
+            from: m.from_name,
+            to: m.to_name,
+            precedence: m.precedence.name().into(),
+            content: m.shown.into(),
+            sent: rfc3339(m.sent),
+            received: rfc3339(m.received),
+            expires: rfc3339(m.expires),
+            trust: m.trust.name().into(),
+            state: m.state.name().into(),
+        }
+    }
+}
+
+impl StateRow {
+    /// Of one step of a message.
+    #[must_use]
+    pub fn new(id: &str, step: &Step) -> Self {
+        let reason = match step.state {
+            State::Refused(because) => Some(because.to_string()),
+            State::Expired => Some("its lifetime ended before it was delivered".into()),
+            State::Queued | State::Custody | State::Delivered | State::Read => None,
+        };
+        Self { id: id.into(), state: step.state.name().into(), at: rfc3339(step.at), reason }
+    }
+}
+
+impl From<Outgoing> for SentRow {
+    fn from(m: Outgoing) -> Self {
+        let id = m.id.to_string();
+        let steps: Vec<StateRow> = m.steps.iter().map(|step| StateRow::new(&id, step)).collect();
+        let reason = steps.last().and_then(|s| s.reason.clone());
+        Self {
+            to: m.to_name,
+            precedence: m.precedence.name().into(),
+            content: m.shown.map(ContentRow::from),
+            sent: steps.first().and_then(|s| s.at.clone()),
+            expires: rfc3339(m.expires),
+            state: m.state.name().into(),
+            why: reason.unwrap_or_else(|| m.why.to_string()),
+            steps,
+            id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn row(content: ContentRow) -> InboxRow {
+        InboxRow {
+            id: "9c1185a5c5e9fc54".into(),
+            from: "alpha".into(),
+            to: "bravo".into(),
+            precedence: "routine".into(),
+            content,
+            sent: None,
+            received: Some("2026-11-23T19:50:09Z".into()),
+            expires: None,
+            trust: "authentic".into(),
+            state: "new".into(),
+        }
+    }
+
+    #[test]
+    fn the_keys_of_the_inbox_are_the_contract() {
+        let text = serde_json::to_string(&row(ContentRow::Text("hi".into()))).unwrap();
+        assert_eq!(
+            text,
+            r#"{"id":"9c1185a5c5e9fc54","from":"alpha","to":"bravo","precedence":"routine","text":"hi","sent":null,"received":"2026-11-23T19:50:09Z","expires":null,"trust":"authentic","state":"new"}"#
+        );
+        let file = row(ContentRow::File { name: "a.jpg".into(), bytes: 3, sha256: "00".into() });
+        let text = serde_json::to_string(&file).unwrap();
+        assert!(text.contains(r#""file":{"name":"a.jpg","bytes":3,"sha256":"00"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<InboxRow>(&text).unwrap(), file);
+    }
+}
