@@ -1,163 +1,203 @@
-//! The endpoint.
+//! The endpoint: one home, one way, and the turn of events between them.
 
-use crate::error::{BodyError, ComposeError, CreateError, ImportError, MarkReadError, OpenError};
-use crate::io::{Counters, Input, Output, Random};
-use crate::message::{Body, Draft, Incoming, Outgoing};
+use crate::batch::Batch;
+use crate::desk::Desk;
+use crate::error::{CreateError, ImportError, OpenError};
+use crate::home::Home;
+use crate::hop::Hop;
+use crate::io::{Counters, Detached, Event, Input, Output, Random};
+use crate::keys;
+use crate::limits::{EVENTS_MAX, STAMP_EVERY};
+use crate::receive::Restraint;
 use crate::vault::{Vault, VaultError};
+use crate::way::Way;
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use picket_roster::{DeviceSecrets, Roster, Upgrade};
+use picket_node::leaf::{Leaf, LinkCounters, Lost, Outcome, Standing};
+use picket_roster::{DeviceSecrets, Kind, Roster, RosterError, Upgrade, sign_claim, upgrade};
+use picket_wire::Index;
 use picket_wire::time::{Instant, Wall};
-use picket_wire::{Index, MessageId};
 
 /// A member's endpoint over its home in `V`. See the [crate](crate) for how it is driven.
 #[derive(Debug)]
 pub struct Endpoint<V> {
-    vault: V,
-    roster: Roster<Vec<u8>>,
-    counters: Counters,
+    pub(crate) home: Home<V>,
+    pub(crate) hop: Hop,
+    pub(crate) desk: Desk,
+    pub(crate) way: Way,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) counters: Counters,
+    pub(crate) restraint: Restraint,
+    /// When the home's age was stamped last.
+    stamped: Instant,
 }
 
 impl<V: Vault> Endpoint<V> {
-    /// Makes a home in an empty vault, in one transaction (but for the pieces of the roster, written before it), and
-    /// opens it. `keyfill` is the file's bytes; `secrets` are the device's own, made before its request (quickstart
-    /// keyfills carry them: [`picket_roster::Keyfill::secrets`]). The caller erases its copies of both.
+    /// Makes a home in an empty vault and opens it. `keyfill` is the file's bytes; `secrets` are the device's own, made
+    /// before its request (quickstart keyfills carry them: [`picket_roster::Keyfill::secrets`]). The caller erases its
+    /// copies of both. The home exists with the last transaction: after a crash before it, call `create` again.
     ///
     /// # Errors
-    /// [`CreateError`]; the vault is unchanged, or holds an unfinished home that `create` completes when called again.
+    /// [`CreateError`].
     pub fn create(
-        _vault: V,
-        _secrets: &DeviceSecrets,
-        _keyfill: &[u8],
-        _now: Instant,
-        _wall: Option<Wall>,
+        vault: V,
+        secrets: &DeviceSecrets,
+        keyfill: &[u8],
+        now: Instant,
+        wall: Option<Wall>,
     ) -> Result<Self, CreateError> {
-        Err(CreateError::NotAMember)
+        let mut home = Home::create(vault, secrets, keyfill, now, wall)?;
+        home.advance_epoch(now)?;
+        Ok(Self::over(home, Desk::default(), now))
     }
 
-    /// Opens a home.
+    /// Opens a home, enters the epoch that is due, and lets go what expired meanwhile.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed.
-    pub fn open(_vault: V, _now: Instant, _wall: Option<Wall>) -> Result<Self, OpenError> {
-        Err(OpenError::Missing)
+    /// [`OpenError`].
+    pub fn open(vault: V, now: Instant, wall: Option<Wall>) -> Result<Self, OpenError> {
+        let mut home = Home::open(vault, now, wall)?;
+        let desk = Desk::load(&mut home)?;
+        let mut endpoint = Self::over(home, desk, now);
+        endpoint.upkeep(now).map_err(OpenError::Vault)?;
+        Ok(endpoint)
+    }
+
+    fn over(home: Home<V>, desk: Desk, now: Instant) -> Self {
+        let hop = Hop::new(home.me(), home.secrets.agreement(), home.net_keys(), &home.roster);
+        Self {
+            home,
+            hop,
+            desk,
+            way: Way::default(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            restraint: Restraint::default(),
+            stamped: now,
+        }
     }
 
     /// Gives the vault back.
     pub fn into_vault(self) -> V {
-        self.vault
+        self.home.vault
+    }
+
+    /// The vault, for its owner's upkeep (compaction).
+    pub fn vault_mut(&mut self) -> &mut V {
+        &mut self.home.vault
     }
 
     /// Our own index.
     pub fn me(&self) -> Index {
-        Index(0)
+        self.home.me()
     }
 
     /// The roster in force: mission, members, gateways, D.
     pub fn roster(&self) -> &Roster<Vec<u8>> {
-        &self.roster
+        &self.home.roster
+    }
+
+    /// Epoch in force.
+    pub fn epoch(&self) -> Option<u32> {
+        self.home.record.epoch
     }
 
     /// Name of a station in the roster, or its number when the roster does not list it any more.
-    pub fn name_of(&self, _index: Index) -> alloc::string::String {
-        alloc::string::String::new()
+    pub fn name_of(&self, index: Index) -> String {
+        match self.home.roster.station(index) {
+            Some(station) => station.name.to_string(),
+            None => alloc::format!("#{}", index.0),
+        }
     }
 
     /// Puts a roster in force: verified, of this mission, strictly newer. `Same` when it is in force already.
     ///
     /// # Errors
     /// [`ImportError`], two of which are alarms; nothing was changed.
-    pub fn import_roster(&mut self, _now: Instant, _bytes: Vec<u8>) -> Result<Upgrade, ImportError> {
-        Err(ImportError::NotListed)
-    }
-
-    /// Seals a message and puts it in the outbox. It is durable when this returns; then drain [`Endpoint::poll`].
-    ///
-    /// # Errors
-    /// [`ComposeError`]; nothing was changed. A message that cannot be sealed is never sent in clear.
-    pub fn compose(
-        &mut self,
-        _now: Instant,
-        _draft: Draft,
-        _random: &mut dyn Random,
-    ) -> Result<MessageId, ComposeError> {
-        Err(ComposeError::OutboxFull)
-    }
-
-    /// The mailbox: messages whose lifetime is not over, oldest first.
-    ///
-    /// # Errors
-    /// When the vault does not answer.
-    pub fn inbox(&mut self, _now: Instant) -> Result<Vec<Incoming>, VaultError> {
-        Ok(Vec::new())
-    }
-
-    /// One message of the mailbox, without its body.
-    ///
-    /// # Errors
-    /// [`BodyError`].
-    pub fn incoming(&mut self, _now: Instant, id: MessageId) -> Result<Incoming, BodyError> {
-        Err(BodyError::NoSuchId(id))
-    }
-
-    /// Text or file of one message of the mailbox (or of one we sent, as long as its content is kept). Does not mark it
-    /// read.
-    ///
-    /// # Errors
-    /// [`BodyError`].
-    pub fn body(&mut self, _now: Instant, id: MessageId) -> Result<Body, BodyError> {
-        Err(BodyError::NoSuchId(id))
-    }
-
-    /// Marks a message of the mailbox read and queues its read receipt, once, durably. Again: nothing happens.
-    ///
-    /// # Errors
-    /// [`MarkReadError`]; nothing was changed.
-    pub fn mark_read(&mut self, _now: Instant, id: MessageId) -> Result<(), MarkReadError> {
-        Err(MarkReadError::NoSuchId(id))
-    }
-
-    /// All messages sent, oldest first, with their states and why they wait.
-    ///
-    /// # Errors
-    /// When the vault does not answer.
-    pub fn sent(&mut self, _now: Instant) -> Result<Vec<Outgoing>, VaultError> {
-        Ok(Vec::new())
-    }
-
-    /// One message sent.
-    ///
-    /// # Errors
-    /// [`BodyError`].
-    pub fn outgoing(&mut self, _now: Instant, id: MessageId) -> Result<Outgoing, BodyError> {
-        Err(BodyError::NoSuchId(id))
+    pub fn import_roster(&mut self, now: Instant, bytes: Vec<u8>) -> Result<Upgrade, ImportError> {
+        let authority = self.home.record.authority().ok_or(ImportError::Vault(VaultError::Damaged))?;
+        let offered = Roster::verify(bytes, &authority).map_err(|e: RosterError| ImportError::Roster(e))?;
+        match upgrade(&self.home.roster, &offered).map_err(ImportError::Upgrade)? {
+            Upgrade::Same => return Ok(Upgrade::Same),
+            Upgrade::Newer => {}
+        }
+        if offered.station(self.me()).is_none_or(|s| s.kind != Kind::Member) {
+            return Err(ImportError::NotListed);
+        }
+        self.home.replace_roster(now, offered)?;
+        self.hop = Hop::new(self.me(), self.home.secrets.agreement(), self.home.net_keys(), &self.home.roster);
+        Ok(Upgrade::Newer)
     }
 
     /// Something happened. Then drain [`Endpoint::poll`].
-    pub fn handle(&mut self, _now: Instant, _input: Input<'_>, _random: &mut dyn Random) {}
+    pub fn handle(&mut self, now: Instant, input: Input<'_>, random: &mut dyn Random) {
+        if self.home.failed {
+            return;
+        }
+        match input {
+            Input::Tick => {}
+            Input::Via(config) => {
+                self.detach_way(now);
+                self.way.replace(config);
+            }
+            Input::LinkUp => self.with_leaf(|leaf, _| leaf.up(now)),
+            Input::LinkDown => self.with_leaf(|leaf, _| leaf.down(now)),
+            Input::Received(bytes) => self.with_leaf(|leaf, hop| leaf.receive(now, bytes, hop)),
+            Input::Sent => self.with_leaf(|leaf, _| leaf.sent()),
+            Input::Wall(wall) => self.home.clock.set_wall(now, wall),
+        }
+        self.turn(now, random);
+    }
 
     /// The next thing to do or to tell; call until `None`.
-    pub fn poll(&mut self, _now: Instant) -> Option<Output> {
-        None
+    pub fn poll(&mut self, now: Instant) -> Option<Output> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(Output::Event(event));
+        }
+        if self.home.failed {
+            return None;
+        }
+        self.ask_leaf(now);
+        self.way.transmit.take().map(Output::Transmit)
     }
 
     /// When [`Input::Tick`] is due if nothing else happens.
     pub fn next_wake(&self) -> Option<Instant> {
-        None
+        if self.home.failed {
+            return None;
+        }
+        let deadline = self.desk.first_deadline().map(|(age, _)| self.home.clock.instant_of(age));
+        [self.way.next_wake(), deadline, self.home.next_epoch(), self.stamp_due()].into_iter().flatten().min()
     }
 
     /// The gateway we are attached to.
     pub fn attached(&self) -> Option<Index> {
-        None
+        match self.way.standing() {
+            Standing::Attached(gateway) => Some(gateway),
+            Standing::Down | Standing::Searching | Standing::Attaching(_) => None,
+        }
     }
 
-    /// Receipts and messages that still wait for a gateway: while 0 there is nothing to stay connected for.
+    /// Where the way to a gateway stands.
+    pub fn standing(&self) -> Standing {
+        self.way.standing()
+    }
+
+    /// Messages, receipts and housekeeping that still wait for a gateway to take them: while it is 0 there is nothing to
+    /// stay connected for but what may come.
     pub fn owed(&self) -> usize {
-        0
+        self.desk.outs().filter(|(_, r)| r.is_pending()).count() + self.desk.oweds().count()
     }
 
     /// The vault failed: everything but opening again is refused.
     pub fn failed(&self) -> bool {
-        false
+        self.home.failed
+    }
+
+    /// This home is older than the network remembers it ([`Event::HomeRolledBack`]).
+    pub fn rolled_back(&self) -> bool {
+        self.home.record.rolled_back
     }
 
     /// Counters so far.
@@ -166,7 +206,142 @@ impl<V: Vault> Endpoint<V> {
     }
 
     /// Counters of the link of the present way.
-    pub fn link_counters(&self) -> Option<picket_node::leaf::LinkCounters> {
-        None
+    pub fn link_counters(&self) -> Option<LinkCounters> {
+        self.way.leaf.as_ref().map(|leaf| *leaf.counters())
+    }
+
+    /// Everything that follows from what happened, until nothing more does.
+    pub(crate) fn turn(&mut self, now: Instant, random: &mut dyn Random) {
+        // A commit that finds no room leaves things as they are; the next turn tries again.
+        let _room_or_failed = self.upkeep(now);
+        loop {
+            self.ask_leaf(now);
+            let Some(outcome) = self.way.said.pop_front() else { break };
+            self.on_outcome(now, outcome, random);
+        }
+        let _room_or_failed = self.offer_more(now);
+        self.check(Ok(()));
+    }
+
+    /// Takes what the leaf says, up to the next transmission.
+    fn ask_leaf(&mut self, now: Instant) {
+        let Some(leaf) = &mut self.way.leaf else { return };
+        while self.way.transmit.is_none() {
+            match leaf.poll(now, &self.hop) {
+                Some(Outcome::Transmit(bytes)) => self.way.transmit = Some(bytes),
+                Some(said) => self.way.said.push_back(said),
+                None => break,
+            }
+        }
+    }
+
+    fn with_leaf(&mut self, act: impl FnOnce(&mut Leaf, &Hop)) {
+        if let Some(leaf) = &mut self.way.leaf {
+            act(leaf, &self.hop);
+        }
+    }
+
+    fn detach_way(&mut self, now: Instant) {
+        self.with_leaf(|leaf, _| leaf.down(now));
+        self.ask_leaf(now);
+        while let Some(said) = self.way.said.pop_front() {
+            if let Outcome::Detached { gateway, .. } = said {
+                self.tell(Event::Detached { gateway, because: Detached::LinkDown });
+            }
+        }
+    }
+
+    fn on_outcome(&mut self, now: Instant, outcome: Outcome, random: &mut dyn Random) {
+        let done = match outcome {
+            Outcome::Transmit(bytes) => {
+                self.way.transmit = Some(bytes);
+                Ok(())
+            }
+            Outcome::WantClaim { gateway } => self.claim(now, gateway),
+            Outcome::Outrun { sequence } => self.outrun(now, sequence),
+            Outcome::Attached { gateway, held, .. } => {
+                self.way.reset_offers();
+                self.tell(Event::Attached { gateway, held });
+                Ok(())
+            }
+            Outcome::Drained { gateway } => {
+                self.tell(Event::Drained { gateway });
+                Ok(())
+            }
+            Outcome::Detached { gateway, because } => {
+                self.way.reset_offers();
+                let because = match because {
+                    Lost::LinkDown => Detached::LinkDown,
+                    Lost::Silent => Detached::Silent,
+                };
+                self.tell(Event::Detached { gateway, because });
+                Ok(())
+            }
+            Outcome::Arrived(arrival) => self.arrived(now, arrival, random),
+            Outcome::Accepted { offer, delivered } => self.accepted(now, offer, delivered),
+            Outcome::Refused { offer, reason, retry } => self.refused(now, offer, reason, retry),
+        };
+        self.check(done);
+    }
+
+    /// A vault that failed for good is told once.
+    pub(crate) fn check(&mut self, done: Result<(), VaultError>) {
+        if matches!(done, Err(VaultError::Damaged)) {
+            self.home.failed = true;
+        }
+        if self.home.failed && !matches!(self.events.back(), Some(Event::Failed)) {
+            self.tell(Event::Failed);
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        if self.events.len() >= EVENTS_MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    /// Expiry, epochs, and the stamp of the home's age.
+    fn upkeep(&mut self, now: Instant) -> Result<(), VaultError> {
+        self.expire(now)?;
+        self.home.advance_epoch(now)?;
+        if self.stamp_due().is_some_and(|at| at <= now) {
+            self.stamped = now;
+            self.home.commit(now, self.home.record.clone(), Batch::default())?;
+        }
+        Ok(())
+    }
+
+    /// Without wall time the age is written down now and then, as nothing else would count a run that ends in a crash.
+    fn stamp_due(&self) -> Option<Instant> {
+        let blind = !self.home.clock.sees();
+        (blind && self.desk.first_deadline().is_some()).then(|| self.stamped + STAMP_EVERY)
+    }
+
+    fn claim(&mut self, now: Instant, gateway: Index) -> Result<(), VaultError> {
+        let mut next = self.home.record.clone();
+        let Some(sequence) = next.sequence.checked_add(1) else { return Ok(()) };
+        next.sequence = sequence;
+        self.home.commit(now, next, Batch::default())?;
+        let identity = self.home.secrets.identity();
+        if let Ok(claim) = sign_claim(identity, self.home.mission(), self.home.me(), gateway, sequence) {
+            self.with_leaf(|leaf, _| leaf.claim(now, claim));
+        }
+        Ok(())
+    }
+
+    /// The network has seen a higher sequence than this home remembers: it was restored, or copied. Its send sessions may
+    /// have been used since: they go, and pre-placed ones are never used again.
+    fn outrun(&mut self, now: Instant, sequence: u32) -> Result<(), VaultError> {
+        let mut next = self.home.record.clone();
+        next.sequence = next.sequence.max(sequence);
+        next.rolled_back = true;
+        let mut batch = Batch::default();
+        for key in self.home.scan(keys::SEND)? {
+            batch.remove(key);
+        }
+        self.home.commit(now, next, batch)?;
+        self.tell(Event::HomeRolledBack);
+        Ok(())
     }
 }

@@ -86,7 +86,7 @@ pub enum ComposeError {
     TtlTooShort,
     /// It does not fit one envelope.
     TooLarge {
-        /// Its bytes (of a file: with its name).
+        /// Its bytes.
         bytes: usize,
     },
     /// The file name is empty, too long, or holds a folder.
@@ -179,7 +179,7 @@ impl fmt::Display for ComposeError {
             }
             Self::TtlTooShort => f.write_str("the lifetime is below one second"),
             Self::TooLarge { bytes } => write!(f, "{bytes} bytes do not fit one message: at most {CONTENT_MAX}"),
-            Self::FileName => f.write_str("a file name is 1 to 255 bytes, printable, without folders"),
+            Self::FileName => f.write_str("a file name is 1 to 128 bytes, printable, without folders"),
             Self::CannotSeal(e) => write!(f, "cannot be sealed, and is never sent in clear: {e}"),
             Self::OutboxFull => f.write_str("the outbox is full: attach to a gateway, or wait until messages expire"),
             Self::Vault(e) => e.fmt(f),

@@ -16,14 +16,28 @@
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
+mod batch;
+mod clock;
+mod desk;
 mod endpoint;
+mod epochs;
 pub mod error;
+mod home;
+mod hop;
 pub mod io;
+mod keys;
 pub mod limits;
+mod mailbox;
 pub mod message;
+mod outbox;
+mod receipts;
+mod receive;
+mod records;
+mod sessions;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod vault;
+mod way;
 
 pub use endpoint::Endpoint;
 pub use error::{BodyError, CannotSeal, ComposeError, CreateError, ImportError, MarkReadError, OpenError};
@@ -31,6 +45,6 @@ pub use io::{Counters, Detached, Event, Input, Output, Random};
 pub use message::{
     Body, Content, Draft, Incoming, IncomingState, Outgoing, RefusedBecause, Shown, State, Step, Trust, Why,
 };
-pub use picket_node::leaf::{Duplex, Framing, LinkConfig};
+pub use picket_node::leaf::{Duplex, Framing, LinkConfig, LinkCounters, Standing};
 pub use picket_roster::Upgrade;
 pub use vault::{Change, Vault, VaultError};

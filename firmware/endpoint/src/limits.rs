@@ -1,6 +1,5 @@
 //! Every limit of the endpoint, with its reason.
 
-use picket_wire::limits::{ENVELOPE_MAX, EXTENSION_MAX, HEADER_LEN, TAG_LEN};
 use picket_wire::time::Duration;
 
 /// Longest key given to the vault: a short name, an index and a message id.
@@ -12,15 +11,11 @@ pub const VAULT_COMMIT_MAX: usize = 1 << 20;
 /// A roster is kept in pieces of this many bytes, so that no value of the vault is large.
 pub const ROSTER_PIECE: usize = 256 * 1024;
 
-/// Content in front of text or file: kind and flags 1, original lifetime 1, sent time 3 (spec §70.3).
-pub const CONTENT_OVERHEAD: usize = 5;
+/// Longest text, and longest file (without its name), in bytes: what fits one envelope whatever else travels in it.
+pub const CONTENT_MAX: usize = picket_seal::limits::BODY_MAX;
 
-/// Longest text in bytes, and longest file counted with its name and one length byte: what fits one envelope.
-/// Padding may need up to 63 bytes more, which are kept free.
-pub const CONTENT_MAX: usize = ENVELOPE_MAX - HEADER_LEN - EXTENSION_MAX - TAG_LEN - CONTENT_OVERHEAD - 63;
-
-/// Longest file name in bytes: what file systems take.
-pub const FILE_NAME_MAX: usize = 255;
+/// Longest file name in bytes: what the seal takes.
+pub const FILE_NAME_MAX: usize = picket_seal::limits::FILE_NAME_MAX;
 
 /// Most messages in the outbox that are not done: each may be a 64 KiB envelope on the medium.
 pub const OUTBOX_MAX: usize = 1_000;
@@ -57,3 +52,30 @@ pub const EPOCH_OWN_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Wait after a refusal that names no time.
 pub const RETRY_DEFAULT: Duration = Duration::from_secs(30);
+
+/// How often the home's age is written down where there is no wall time: so much may count twice too little.
+pub const STAMP_EVERY: Duration = Duration::from_secs(60);
+
+/// Things that end in one transaction.
+pub const EXPIRE_AT_ONCE: usize = 64;
+
+/// Times that a message is sealed again before its sender gives up.
+pub const SEAL_AGAIN_MAX: usize = 3;
+
+/// Envelopes that could not be opened yet and were refused for now, remembered in memory.
+pub const NOT_YET_MAX: usize = 256;
+
+/// Times that such an envelope is refused for now before its sender is asked to seal it again.
+pub const NOT_YET_TRIES: u8 = 3;
+
+/// What such a refusal asks the gateway to wait.
+pub const NOT_YET_RETRY: Duration = Duration::from_secs(3);
+
+/// A counter far ahead is followed at most once in this time: it costs up to 65 535 hashes.
+pub const FAR_EVERY: Duration = Duration::from_secs(10);
+
+/// Custodians a message may pass: two gateways are the rule, each further radio hop is one more; a bound on loops.
+pub const HOP_LIMIT: u8 = 8;
+
+/// Custodians a receipt may pass.
+pub const RECEIPT_HOPS: u8 = HOP_LIMIT;

@@ -1,0 +1,312 @@
+//! Which session seals and which opens, and what of it is stored in the transaction of the message (spec §70.4).
+
+use crate::batch::Batch;
+use crate::error::CannotSeal;
+use crate::home::Home;
+use crate::io::Random;
+use crate::keys;
+use crate::records::Sealing;
+use crate::vault::{Vault, VaultError};
+use alloc::vec;
+use alloc::vec::Vec;
+use picket_roster::Kind;
+use picket_seal::epoch::{Before, early};
+use picket_seal::limits::{RECEIVE_STATE_MAX, SEND_STATE_MAX, SESSION_MAX};
+use picket_seal::prekey::{Which, epoch_of, which};
+use picket_seal::{
+    Body, Content, Far, Local, OpenError, Peer, Prekey, ReceiveSession, Route, SealError, SendSession, expand_epoch,
+};
+use picket_wire::envelope::{Envelope, Header};
+use picket_wire::limits::ENVELOPE_MAX;
+use picket_wire::time::Instant;
+use picket_wire::{Index, Lifetime, MessageId};
+use zeroize::Zeroizing;
+
+/// What is to be sealed.
+pub(crate) struct Letter<'a> {
+    pub(crate) to: Index,
+    pub(crate) route: Route,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) original: Option<MessageId>,
+    pub(crate) body: Body<'a>,
+    /// Not in the session in use: a fresh in-band one.
+    pub(crate) fresh: bool,
+}
+
+/// A sealed letter; the session's new state is in the batch.
+pub(crate) struct SealedLetter {
+    pub(crate) envelope: Vec<u8>,
+    pub(crate) sealing: Sealing,
+}
+
+/// Why a letter was not sealed.
+#[derive(Debug)]
+pub(crate) enum SealFail {
+    Cannot(CannotSeal),
+    TooLarge,
+    Vault(VaultError),
+}
+
+/// An opened envelope; the session's new state is in the batch.
+pub(crate) struct OpenedLetter {
+    pub(crate) content: Zeroizing<Vec<u8>>,
+    pub(crate) delivered: [u8; 8],
+    pub(crate) read: [u8; 8],
+    pub(crate) epoch: u32,
+}
+
+/// Why an envelope was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenFail {
+    /// Opened before.
+    Again,
+    /// A later try may work: the message that brings its session's key has not come yet, or its counter is far ahead.
+    NotYet,
+    /// It will never open.
+    Cannot,
+    Vault(VaultError),
+}
+
+impl From<VaultError> for SealFail {
+    fn from(e: VaultError) -> Self {
+        Self::Vault(e)
+    }
+}
+
+impl From<VaultError> for OpenFail {
+    fn from(e: VaultError) -> Self {
+        Self::Vault(e)
+    }
+}
+
+impl<V: Vault> Home<V> {
+    /// Seals a letter. Every call uses a key that no other call uses: the caller commits `batch` before anything leaves.
+    pub(crate) fn seal(
+        &mut self,
+        now: Instant,
+        letter: &Letter<'_>,
+        random: &mut dyn Random,
+        batch: &mut Batch,
+    ) -> Result<SealedLetter, SealFail> {
+        let mut session = self.send_session(letter, random)?;
+        if session.reserved_left() == 0 {
+            session = session.reserve().persisted();
+        }
+        let wall = self.clock.wall(now);
+        let id = *session.id();
+        let start = self.roster.start_of(id.epoch);
+        let sent_s = wall.and_then(|w| u32::try_from(w.as_secs().checked_sub(start)?).ok()).filter(|s| *s < 0xFF_FFFF);
+        let content = Content { original: letter.original, ..Content::new(letter.lifetime, sent_s, letter.body) };
+        let mut buffer = vec![0; ENVELOPE_MAX];
+        let sealed =
+            session.seal(&letter.route, &content, self.roster.padding(), &mut buffer).map_err(|e| match e {
+                SealError::Content(_) | SealError::NoRoom => SealFail::TooLarge,
+                SealError::NotReserved | SealError::Exhausted | SealError::Header => {
+                    SealFail::Cannot(CannotSeal::Exhausted)
+                }
+            })?;
+        let sealing = Sealing {
+            identity: sealed.identity,
+            delivered: sealed.tokens.delivered,
+            read: sealed.tokens.read,
+            epoch: id.epoch,
+            sid: id.sid,
+        };
+        let envelope = sealed.envelope.to_vec();
+        put_send(batch, &session)?;
+        Ok(SealedLetter { envelope, sealing })
+    }
+
+    /// The session in use toward a peer, or a fresh in-band one where there is none for this epoch.
+    fn send_session(&mut self, letter: &Letter<'_>, random: &mut dyn Random) -> Result<SendSession, SealFail> {
+        let epoch = self.record.epoch.ok_or(SealFail::Cannot(CannotSeal::NoOwnKeys))?;
+        let stored = self.stored_send(letter.to)?;
+        let last_sid = stored.as_ref().map_or(0, |s| s.id().sid);
+        let usable = |s: &SendSession| s.id().epoch == epoch && s.next_counter() < u32::MAX;
+        if let Some(session) = stored.filter(|s| !letter.fresh && usable(s)) {
+            return Ok(session);
+        }
+        let station = self.roster.station(letter.to).filter(|s| s.kind == Kind::Member);
+        let peer = station.map(|s| Peer { index: s.index, agreement: s.agreement });
+        let peer = peer.ok_or(SealFail::Cannot(CannotSeal::NoPeerKeys))?;
+        let prekey = self.roster.epoch_keys(letter.to, epoch).ok_or(SealFail::Cannot(CannotSeal::NoPeerKeys))?;
+        let psk = self.psk(letter.to)?.ok_or(SealFail::Cannot(CannotSeal::NoPsk))?;
+        let psk = psk.at(epoch).map_err(|_| SealFail::Cannot(CannotSeal::NoPsk))?;
+        let mut drawn = Zeroizing::new([0; 34]);
+        random.fill(drawn.as_mut());
+        let (seed, extra) = drawn.split_first_chunk::<32>().unwrap_or((&[0; 32], &[]));
+        let hop = extra.first().map_or(0, |b| u16::from(*b) % (SESSION_MAX - 1));
+        let sid = (last_sid + hop) % SESSION_MAX + 1;
+        let local = Local { mission: self.mission(), index: self.me(), agreement: self.secrets.agreement() };
+        SendSession::in_band(&local, &peer, epoch, sid, seed, &Prekey::of_epoch(epoch, prekey.p), &psk)
+            .map_err(|_| SealFail::Cannot(CannotSeal::NoPeerKeys))
+    }
+
+    fn stored_send(&mut self, peer: Index) -> Result<Option<SendSession>, VaultError> {
+        let Some(bytes) = self.get(&keys::send(peer))?.map(Zeroizing::new) else { return Ok(None) };
+        // Exact: every message is committed together with the state after it, before it leaves.
+        SendSession::decode(&bytes).map(|s| Some(s.resume_exact())).map_err(|_| VaultError::Damaged)
+    }
+
+    /// The peer has opened a message of this session: its key need not travel any more.
+    pub(crate) fn acknowledge_session(
+        &mut self,
+        peer: Index,
+        sealing: &Sealing,
+        batch: &mut Batch,
+    ) -> Result<(), VaultError> {
+        if sealing.sid == 0 {
+            return Ok(());
+        }
+        if let Some(mut session) = self.stored_send(peer)?
+            && (session.id().epoch, session.id().sid) == (sealing.epoch, sealing.sid)
+        {
+            session.acknowledge();
+            put_send(batch, &session)?;
+        }
+        Ok(())
+    }
+
+    /// Opens an envelope addressed to us. At most two keys are tried.
+    pub(crate) fn open_envelope(
+        &mut self,
+        envelope: &Envelope<'_>,
+        far: Far,
+        batch: &mut Batch,
+    ) -> Result<OpenedLetter, OpenFail> {
+        let header = envelope.header();
+        let current = self.record.epoch.ok_or(OpenFail::Cannot)?;
+        let epoch = expand_epoch(header.epoch_low, current).ok_or(OpenFail::Cannot)?;
+        let candidates = self.candidates(header, epoch, current)?;
+        let mut worst = if candidates.is_empty() && header.session_low != 0 && header.enc.is_none() {
+            OpenFail::NotYet
+        } else {
+            OpenFail::Cannot
+        };
+        let mut content = Zeroizing::new(vec![0; envelope.sealed().len()]);
+        for (key, first_seen, mut session) in candidates {
+            match session.open(envelope, far, &mut content) {
+                Ok(opened) => {
+                    let (len, tokens) = (opened.content.len(), opened.tokens);
+                    content.truncate(len);
+                    self.put_receive(batch, key, first_seen, &session)?;
+                    return Ok(OpenedLetter { content, delivered: tokens.delivered, read: tokens.read, epoch });
+                }
+                Err(OpenError::Replayed) => worst = OpenFail::Again,
+                Err(OpenError::FarJump { .. }) => worst = OpenFail::NotYet,
+                Err(
+                    OpenError::OtherSession
+                    | OpenError::TooOld
+                    | OpenError::NotAuthentic
+                    | OpenError::NoRoom
+                    | OpenError::Exhausted,
+                ) => {}
+            }
+        }
+        Err(worst)
+    }
+
+    /// Sessions that may open it, most likely first: (name in the vault, when first seen, state).
+    fn candidates(
+        &mut self,
+        header: &Header,
+        epoch: u32,
+        current: u32,
+    ) -> Result<Vec<(Vec<u8>, u64, ReceiveSession)>, OpenFail> {
+        let (peer, sid) = (header.source, u16::from(header.session_low));
+        let prefix = match &header.enc {
+            Some(enc) => keys::receive(peer, epoch, sid, Some(&enc.x)),
+            None => keys::receive_sid(peer, epoch, sid),
+        };
+        let mut found = Vec::new();
+        for key in self.scan(&prefix)? {
+            let bytes = Zeroizing::new(self.get(&key)?.ok_or(VaultError::Damaged)?);
+            let (seen, state) = bytes.split_first_chunk::<8>().ok_or(VaultError::Damaged)?;
+            let session = ReceiveSession::decode(state).map_err(|_| VaultError::Damaged)?;
+            found.push((key, u64::from_be_bytes(*seen), session));
+        }
+        found.sort_by_key(|(_, seen, _)| core::cmp::Reverse(*seen));
+        found.truncate(picket_seal::limits::CANDIDATES_MAX);
+        if found.is_empty()
+            && let Some(session) = self.new_receive(header, epoch, current)?
+        {
+            let key = keys::receive(peer, epoch, sid, header.enc.as_ref().map(|e| &e.x));
+            found.push((key, self.record.position, session));
+        }
+        Ok(found)
+    }
+
+    /// A session that begins with this envelope: in-band by its encapsulated key, or the next epoch's pre-placed one.
+    fn new_receive(&mut self, header: &Header, epoch: u32, current: u32) -> Result<Option<ReceiveSession>, OpenFail> {
+        let (peer, sid) = (header.source, u16::from(header.session_low));
+        let Some(psk) = self.psk(peer)? else { return Ok(None) };
+        let local = Local { mission: self.mission(), index: self.me(), agreement: self.secrets.agreement() };
+        match &header.enc {
+            None if sid == 0 && epoch == current.saturating_add(1) => {
+                let pairing = self.pairing()?;
+                let local = Local { mission: self.mission(), index: self.me(), agreement: self.secrets.agreement() };
+                let before = Before {
+                    local,
+                    roster: &self.roster,
+                    secrets: &self.secrets,
+                    pairing: &pairing,
+                    activated: Some(current),
+                };
+                Ok(early(&before, epoch, peer, &psk).ok())
+            }
+            None => Ok(None),
+            Some(enc) => {
+                let Some(station) = self.roster.station(peer).filter(|s| s.kind == Kind::Member) else {
+                    return Ok(None);
+                };
+                let Which::Epoch(low) = which(enc.prekey) else { return Ok(None) };
+                let seeds = epoch_of(low, current).and_then(|e| self.secrets.seeds(e));
+                let (Some(seed), Ok(psk)) = (seeds.and_then(|s| s.p()), psk.at(epoch)) else { return Ok(None) };
+                let peer = Peer { index: station.index, agreement: station.agreement };
+                Ok(ReceiveSession::in_band(&local, &peer, epoch, sid, enc, seed, &psk).ok())
+            }
+        }
+    }
+
+    /// Stores a receive session; of in-band ones with the same id only the newest two are kept.
+    fn put_receive(
+        &mut self,
+        batch: &mut Batch,
+        key: Vec<u8>,
+        seen: u64,
+        session: &ReceiveSession,
+    ) -> Result<(), OpenFail> {
+        let id = *session.id();
+        let siblings = self.scan(&keys::receive_sid(id.from, id.epoch, id.sid))?;
+        if siblings.len() >= picket_seal::limits::CANDIDATES_MAX && !siblings.contains(&key) {
+            let mut aged = Vec::new();
+            for sibling in siblings {
+                let bytes = Zeroizing::new(self.get(&sibling)?.ok_or(VaultError::Damaged)?);
+                aged.push((bytes.first_chunk::<8>().map_or(0, |b| u64::from_be_bytes(*b)), sibling));
+            }
+            aged.sort();
+            let over = aged.len() + 1 - picket_seal::limits::CANDIDATES_MAX;
+            for (_, old) in aged.into_iter().take(over) {
+                batch.remove(old);
+            }
+        }
+        batch.put(key, receive_bytes(seen, session)?);
+        Ok(())
+    }
+}
+
+pub(crate) fn put_send(batch: &mut Batch, session: &SendSession) -> Result<(), VaultError> {
+    let mut buffer = Zeroizing::new([0; SEND_STATE_MAX]);
+    let bytes = session.encode(buffer.as_mut()).map_err(|_| VaultError::Failed)?;
+    batch.put(keys::send(session.id().to), bytes.to_vec());
+    Ok(())
+}
+
+/// First seen ‖ state.
+pub(crate) fn receive_bytes(seen: u64, session: &ReceiveSession) -> Result<Vec<u8>, VaultError> {
+    let mut buffer = Zeroizing::new(vec![0; RECEIVE_STATE_MAX]);
+    let state = session.encode(&mut buffer).map_err(|_| VaultError::Failed)?;
+    let mut out = seen.to_be_bytes().to_vec();
+    out.extend_from_slice(state);
+    Ok(out)
+}
