@@ -338,9 +338,9 @@ impl Desk {
     }
 
     fn compose(&mut self, to: String, precedence: &str, ttl_ms: Option<u64>, load: Load) -> Result<MessageId, Failure> {
-        let precedence: Precedence = precedence
-            .parse()
-            .map_err(|e: picket_wire::precedence::NotAPrecedence| Failure::usage(e.to_string(), "choose one of them"))?;
+        let precedence: Precedence = precedence.parse().map_err(|e: picket_wire::precedence::NotAPrecedence| {
+            Failure::usage(e.to_string(), "choose one of them")
+        })?;
         let content = load.try_into()?;
         let draft = Draft { to, precedence, ttl: ttl_ms.map(Duration::from_millis), content };
         self.endpoint.compose(self.clock.now(), draft, &mut dice).map_err(|e| refusals::compose(&e))
@@ -348,7 +348,8 @@ impl Desk {
 
     fn import(&mut self, path: &Path) -> Result<Reply, Failure> {
         let bytes = crate::files::read(path, limits::KEYFILL_MAX)?;
-        let outcome = self.endpoint.import_roster(self.clock.now(), bytes.to_vec()).map_err(|e| refusals::import(&e))?;
+        let outcome =
+            self.endpoint.import_roster(self.clock.now(), bytes.to_vec()).map_err(|e| refusals::import(&e))?;
         let same = match outcome {
             picket_endpoint::Upgrade::Newer => false,
             picket_endpoint::Upgrade::Same => true,

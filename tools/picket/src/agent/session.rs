@@ -29,8 +29,15 @@ pub struct Session {
 }
 
 enum Side {
-    Desk { commands: mpsc::Sender<Command>, desk: JoinHandle<Result<(), Failure>>, server: JoinHandle<Result<(), Failure>> },
-    Agent { writer: OwnedWriteHalf, reader: JoinHandle<()> },
+    Desk {
+        commands: mpsc::Sender<Command>,
+        desk: JoinHandle<Result<(), Failure>>,
+        server: JoinHandle<Result<(), Failure>>,
+    },
+    Agent {
+        writer: OwnedWriteHalf,
+        reader: JoinHandle<()>,
+    },
 }
 
 /// The client of the process's own desk.
@@ -130,8 +137,7 @@ impl Session {
         let folder = Folder::open(home.path())?;
         let server = tokio::spawn(server::serve(folder, home.cipher_handle(), commands.downgrade()));
         let desk = tokio::task::spawn_local(desk.run(inbox));
-        let mut session =
-            Self { side: Side::Desk { commands, desk, server }, replies, reach: Reach::Trying };
+        let mut session = Self { side: Side::Desk { commands, desk, server }, replies, reach: Reach::Trying };
         if let Side::Desk { commands, .. } = &session.side {
             let _ = commands.send(Command::Join(OWN, sender)).await; // a desk that is gone is noticed below
         }

@@ -53,7 +53,17 @@ impl Ways {
     #[must_use]
     pub fn new() -> Self {
         let (reporter, events) = port::channel();
-        Self { list: Vec::new(), at: 0, source: 0, driver: None, port: None, reporter, events, patience: None, resume: None }
+        Self {
+            list: Vec::new(),
+            at: 0,
+            source: 0,
+            driver: None,
+            port: None,
+            reporter,
+            events,
+            patience: None,
+            resume: None,
+        }
     }
 
     /// The ways in use.

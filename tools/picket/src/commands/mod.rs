@@ -44,11 +44,13 @@ pub async fn roster_import(args: RosterImportArgs, out: Output) -> Result<Exit, 
     let mut session = Session::open(&home, &[], &out).await?;
     let asked = session.ask(crate::agent::protocol::Request::Roster(path.to_string_lossy().into_owned())).await;
     let answer = match asked {
-        Ok(()) => await_reply(&mut session, &out, |reply| match reply {
-            Reply::Roster { version, same } => Some((version, same)),
-            _ => None,
-        })
-        .await,
+        Ok(()) => {
+            await_reply(&mut session, &out, |reply| match reply {
+                Reply::Roster { version, same } => Some((version, same)),
+                _ => None,
+            })
+            .await
+        }
         Err(Gone) => Err(holder_ended()),
     };
     session.close().await?;

@@ -139,7 +139,11 @@ impl Sending<'_> {
         if let Some(wanted) = self.args.wait {
             return Err(Failure::new(
                 Exit::TimedOut,
-                format!("{id} is {state}, not yet {}, after {} s; it is kept", word(wanted), self.args.timeout.0.as_secs()),
+                format!(
+                    "{id} is {state}, not yet {}, after {} s; it is kept",
+                    word(wanted),
+                    self.args.timeout.0.as_secs()
+                ),
                 "see `picket sent`; any command that attaches goes on delivering it",
             ));
         }
@@ -221,7 +225,9 @@ impl ContentMark {
     fn fits(&self, row: &SentRow) -> bool {
         match (self, &row.content) {
             (Self::Text(a), Some(ContentRow::Text(b))) => a == b,
-            (Self::File { name, sha256 }, Some(ContentRow::File { name: n, sha256: s, .. })) => name == n && sha256 == s,
+            (Self::File { name, sha256 }, Some(ContentRow::File { name: n, sha256: s, .. })) => {
+                name == n && sha256 == s
+            }
             _ => false,
         }
     }
@@ -261,9 +267,8 @@ fn load(args: &SendArgs) -> Result<Load, Failure> {
                 .read_to_end(&mut bytes)
                 .map_err(|e| Failure::internal(format!("cannot read standard input: {e}")))?;
             fits(bytes.len())?;
-            let text = core::str::from_utf8(&bytes).map_err(|_| {
-                Failure::usage("standard input is not UTF-8 text", "send it as a file: --file F")
-            })?;
+            let text = core::str::from_utf8(&bytes)
+                .map_err(|_| Failure::usage("standard input is not UTF-8 text", "send it as a file: --file F"))?;
             Ok(Load::Text(text.into()))
         }
         (None, Some(text)) => fits(text.len()).map(|()| Load::Text(text.into())),
