@@ -116,6 +116,7 @@ impl World {
             for (to, bytes, _, _) in self.air.clone() {
                 let _ = self.devices[to].take(&bytes, false);
             }
+            self.check();
             if before == self.devices[0].disk.inbox.len() + self.devices[1].disk.inbox.len() {
                 return;
             }
