@@ -53,7 +53,7 @@ impl StartError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Mission(MissionError::KeptRoster(..) | MissionError::KeptConflict(..)) => 8,
+            Self::Mission(MissionError::State(..) | MissionError::KeptRoster(..) | MissionError::KeptConflict(..)) => 8,
             Self::Mission(_) | Self::Tls(..) | Self::Socket(_) => 2,
             Self::State(..) | Self::Store(..) => 8,
             Self::System(_) => 1,

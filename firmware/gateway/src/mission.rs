@@ -41,6 +41,8 @@ pub enum MissionError {
     },
     /// The keyfill does not carry the gateway's own keys and no other file does.
     NoSecrets(PathBuf),
+    /// The state folder cannot be read.
+    State(PathBuf, io::Error),
     /// The kept roster is refused: damaged, or not of this mission.
     KeptRoster(PathBuf, RosterError),
     /// The kept roster and the keyfill's contradict each other.
@@ -53,6 +55,7 @@ impl fmt::Display for MissionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(file, e) => write!(f, "{} cannot be read: {e}", file.display()),
+            Self::State(file, e) => write!(f, "state: {} cannot be read: {e}", file.display()),
             Self::Keyfill(file, e) => write!(f, "{}: {e}", file.display()),
             Self::NotAGateway(file) => {
                 write!(f, "{} is a member's keyfill: give this gateway its own", file.display())
@@ -303,7 +306,7 @@ fn newest(fill: &Keyfill<'_>, kept: &Path) -> Result<Roster<Vec<u8>>, MissionErr
     let bytes = match fs::read(kept) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(given),
-        Err(e) => return Err(MissionError::Unreadable(kept.to_owned(), e)),
+        Err(e) => return Err(MissionError::State(kept.to_owned(), e)),
     };
     let stored = Roster::verify(bytes, fill.authority()).map_err(refused)?;
     match upgrade(&given, &stored) {

@@ -3,6 +3,7 @@
 // Waiting for another process: there is no event to await.
 #![allow(clippy::disallowed_methods)]
 
+pub mod broker;
 pub mod provision;
 
 use provision::Provisioned;
