@@ -1,0 +1,15 @@
+//! The scenarios: the real programs, a real broker, simulated radios, and faults by seed.
+//!
+//! One program, so that scenarios which mostly wait can share the machine: `cargo xtask test --scenarios [NAME]`.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::print_stderr)]
+
+mod crashes;
+mod hostile;
+mod messages;
+mod misfits;
+mod moves;
+mod namespaces;
+mod outages;
+mod stores;
+mod world;
