@@ -15,10 +15,10 @@ use crate::sessions::{Letter, OpenFail, OpenedLetter, SealFail};
 use crate::vault::{Vault, VaultError};
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
-use picket_node::leaf::{Arrival, Owed, ParcelKind};
+use picket_node::leaf::{Arrival, ParcelKind};
 use picket_roster::Kind;
 use picket_seal::{Body, Far, Route};
-use picket_wire::control::{Control, RefuseReason, Token, offer_of};
+use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::envelope::{Class, Envelope};
 use picket_wire::time::{Duration, Instant, Wall};
 use picket_wire::{Identity, Index, Lifetime, MessageId, Precedence};
@@ -49,19 +49,16 @@ impl<V: Vault> Endpoint<V> {
         arrival: Arrival,
         random: &mut dyn Random,
     ) -> Result<(), VaultError> {
-        let (owed, answer) = match arrival.kind {
-            ParcelKind::Envelope => {
-                let (hop_limit, round) = offer_of(&arrival.bytes);
-                let owed = Owed { from: arrival.from, identity: arrival.identity, hop_limit, round };
-                (owed, self.envelope(now, &arrival, random))
-            }
-            ParcelKind::Control => {
-                let control = Control::decode(&arrival.bytes);
-                let hop_limit = control.as_ref().map_or(0, Control::hops);
-                let owed = Owed { from: arrival.from, identity: arrival.identity, hop_limit, round: 0 };
-                let done = control.map_or(Ok(()), |c| self.control_parcel(now, c));
-                (owed, done.map(|()| Answer::Taken(None)))
-            }
+        let owed = arrival.owed();
+        let answer = match arrival.kind {
+            ParcelKind::Envelope => self.envelope(now, &arrival, random),
+            ParcelKind::Control => match Control::decode(&arrival.bytes) {
+                Ok(control) => self.control_parcel(now, control).map(|()| Answer::Taken(None)),
+                Err(_) => {
+                    self.counters.refused_kind += 1;
+                    Ok(Answer::Taken(None))
+                }
+            },
         };
         let answer = match answer {
             Err(VaultError::Full) => {
