@@ -66,7 +66,7 @@ pub struct Header {
     pub source: Index,
     /// Custodians that may still take it, 0–15.
     pub hop_limit: u8,
-    /// Custody round, 0–3 (spec §50.4).
+    /// Custody round, 0–3 (spec §55).
     pub round: u8,
     /// Hop flags, two bits, [`FLAG_TURN`] and one reserved.
     pub flags: u8,

@@ -369,11 +369,19 @@ impl<'a> Authentic<'a> {
     /// # Errors
     /// What is wrong with it.
     pub fn body(&self) -> Result<Body<'a>, BodyError> {
-        let bytes = self.0.body();
-        match self.0.kind {
-            Kind::Envelope => Envelope::parse(bytes).map(Body::Envelope).map_err(BodyError::Envelope),
-            Kind::Fragment => Fragment::parse(bytes).map(Body::Fragment).ok_or(BodyError::Fragment),
-            Kind::Control | Kind::Signed => Control::decode(bytes).map(Body::Control).map_err(BodyError::Control),
-        }
+        decode_body(self.0.kind, self.0.body())
+    }
+}
+
+/// Decodes the body of a frame of `kind` without any proof of who wrote it: for tools that explain bytes. Whoever acts
+/// on a frame uses [`Authentic::body`].
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decode_body(kind: Kind, bytes: &[u8]) -> Result<Body<'_>, BodyError> {
+    match kind {
+        Kind::Envelope => Envelope::parse(bytes).map(Body::Envelope).map_err(BodyError::Envelope),
+        Kind::Fragment => Fragment::parse(bytes).map(Body::Fragment).ok_or(BodyError::Fragment),
+        Kind::Control | Kind::Signed => Control::decode(bytes).map(Body::Control).map_err(BodyError::Control),
     }
 }

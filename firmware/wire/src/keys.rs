@@ -1,4 +1,4 @@
-//! Keys of the hop: what a network-key generation is expanded into, and pairwise link keys (spec §10.6).
+//! Keys of the hop: what a network-key generation is expanded into, and pairwise link keys (spec §10.6, §10.7).
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
@@ -59,7 +59,7 @@ impl NetKeys {
     }
 
     /// Masked topic name of (`kind`, `destination`): the first 16 bytes of HMAC-SHA-256(topic key, "mq" ‖ kind ‖
-    /// destination), to be written as hex under the uplink's prefix (spec §50.2).
+    /// destination), to be written as hex under the uplink's prefix (spec §10.7).
     #[must_use]
     pub fn topic_name(&self, kind: TopicKind, destination: crate::Index) -> [u8; 16] {
         let mut name = [0; 16];
@@ -93,4 +93,13 @@ pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
+}
+
+/// MAC of a non-delivery notice: the first 8 bytes of HMAC-SHA-256(LK(gateway, sender), "PICKET-notice" ‖ id ‖ reason)
+/// (spec §20.3).
+#[must_use]
+pub fn notice_mac(key: &LinkKey, id: crate::MessageId, reason: crate::control::NoticeReason) -> [u8; 8] {
+    let mut mac = [0; 8];
+    mac.copy_from_slice(&hmac(&key.0, &[b"PICKET-notice", &id.0, &[reason as u8]])[..8]);
+    mac
 }

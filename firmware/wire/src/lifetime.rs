@@ -1,4 +1,4 @@
-//! Remaining lifetime in one byte, logarithmic: no clock needed to count it down (spec §10.4).
+//! Remaining lifetime in one byte, logarithmic: no clock needed to count it down (spec §10.8).
 
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};

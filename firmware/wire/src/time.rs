@@ -1,7 +1,7 @@
 //! Time as the core sees it: values passed in, never read.
 //!
 //! [`Instant`] is monotonic and counts suspend; [`Wall`] is a different type because it may be unknown or wrong
-//! (spec §2.4). Arithmetic saturates: a clock that misbehaves must never panic the firmware.
+//! (spec §60). Arithmetic saturates: a clock that misbehaves must never panic the firmware.
 
 use core::ops::{Add, AddAssign, Sub};
 
