@@ -14,7 +14,11 @@ pub(crate) struct Cut {
     /// When each flying piece was sent, as a running number, by index modulo the window.
     orders: [u32; REPORT_WINDOW as usize],
     order: u32,
-    asked: bool,
+    /// Most pieces on their way at once.
+    limit: u32,
+    /// Pieces sent since one asked for a report.
+    unasked: u32,
+    polled: bool,
     started: bool,
 }
 
@@ -30,8 +34,8 @@ pub(crate) struct Progress {
 }
 
 impl Cut {
-    /// Cuts `total` bytes into equal pieces of at most `most` bytes.
-    pub(crate) fn new(total: usize, most: usize) -> Self {
+    /// Cuts `total` bytes into equal pieces of at most `most` bytes, of which at most `limit` are on their way at once.
+    pub(crate) fn new(total: usize, most: usize, limit: u32) -> Self {
         // At least 2, so that 64 KiB never needs more than 32 768 indices.
         let most = most.max(2);
         let size = total.div_ceil(total.div_ceil(most).max(1)).max(1);
@@ -45,7 +49,9 @@ impl Cut {
             flying: 0,
             orders: [0; REPORT_WINDOW as usize],
             order: 0,
-            asked: false,
+            limit: limit.max(2),
+            unasked: 0,
+            polled: false,
             started: false,
         }
     }
@@ -79,13 +85,17 @@ impl Cut {
 
     /// The next piece to send.
     pub(crate) fn next(&self) -> Option<u16> {
-        let sendable = self.sendable();
-        (sendable != 0).then(|| self.base + sendable.trailing_zeros() as u16)
+        (self.sendable_count() > 0).then(|| self.base + self.sendable().trailing_zeros() as u16)
     }
 
     /// How many pieces may be sent before something must be heard.
     pub(crate) fn sendable_count(&self) -> u32 {
-        self.sendable().count_ones()
+        self.sendable().count_ones().min(self.limit.saturating_sub(self.flying.count_ones()))
+    }
+
+    /// Whether the next piece is to ask for a report: the last one for now, and twice in a window.
+    pub(crate) fn should_ask(&self) -> bool {
+        self.sendable_count() == 1 || (self.unasked + 1) * 2 >= self.limit
     }
 
     /// `index` was sent; `asking` when it asks for a report. Returns whether it went out before.
@@ -98,14 +108,14 @@ impl Cut {
         self.order = self.order.saturating_add(1);
         self.orders[slot] = self.order;
         self.flying |= 1 << bit;
-        self.asked |= asking;
+        self.unasked = if asking { 0 } else { self.unasked + 1 };
         self.started = true;
         again
     }
 
     /// A poll was sent: the next report tells of everything sent so far.
     pub(crate) const fn polled(&mut self) {
-        self.asked = true;
+        self.polled = true;
     }
 
     /// Nothing was heard: the first piece not known to have arrived goes out again.
@@ -113,9 +123,10 @@ impl Cut {
         self.flying &= self.flying.wrapping_sub(1);
     }
 
-    /// Takes in a report. `settled`: nothing of ours was on its way when the report was made (half duplex).
+    /// Takes in a report. What was sent before a piece that it names is lost; so is everything not named when nothing
+    /// of ours was on its way as the report was made: `settled` (half duplex), or asked for by a poll.
     pub(crate) fn report(&mut self, base: u16, have: u64, settled: bool) -> Progress {
-        let settled = settled || core::mem::take(&mut self.asked);
+        let settled = core::mem::take(&mut self.polled) || settled;
         if base < self.base && !settled {
             return Progress { arrived: 0, lost: 0, all: false };
         }
@@ -180,7 +191,7 @@ mod tests {
     fn pieces_are_equal_and_cover_everything() {
         for total in 1..400 {
             for most in 1..40 {
-                let cut = Cut::new(total, most);
+                let cut = Cut::new(total, most, 64);
                 let mut at = 0;
                 for i in 0..cut.count {
                     let range = cut.range(i);
@@ -192,12 +203,12 @@ mod tests {
                 assert_eq!(at, total);
             }
         }
-        assert!(Cut::new(65_536, 1).count <= 0x8000);
+        assert!(Cut::new(65_536, 1, 64).count <= 0x8000);
     }
 
     #[test]
     fn a_gap_is_resent_and_later_reports_of_it_are_not_a_second_loss() {
-        let mut cut = Cut::new(1000, 10);
+        let mut cut = Cut::new(1000, 10, 64);
         for i in 0..8 {
             assert_eq!(cut.next(), Some(i));
             cut.sent(i, false);
@@ -213,10 +224,12 @@ mod tests {
 
     #[test]
     fn a_settled_report_loses_all_it_does_not_name() {
-        let mut cut = Cut::new(100, 10);
+        let mut cut = Cut::new(100, 10, 64);
         while let Some(i) = cut.next() {
             cut.sent(i, i == 9);
         }
+        assert_eq!(cut.clone().report(0, 0b10, false).lost, 1, "2 to 9 may still arrive");
+        cut.polled();
         assert_eq!(cut.report(0, 0b10, false), Progress { arrived: 1, lost: 9, all: false });
         assert_eq!(cut.sendable_count(), 9);
         assert!(cut.report(10, 0, false).all);
@@ -224,8 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn no_more_than_the_limit_is_on_its_way_and_a_report_is_asked_for_in_time() {
+        let mut cut = Cut::new(1000, 10, 8);
+        let mut asks = 0;
+        while let Some(i) = cut.next() {
+            let asking = cut.should_ask();
+            asks += u32::from(asking);
+            cut.sent(i, asking);
+        }
+        assert_eq!((cut.flying.count_ones(), asks), (8, 2));
+        cut.report(4, 0, false);
+        assert_eq!(cut.sendable_count(), 4);
+    }
+
+    #[test]
     fn a_receiver_that_forgot_is_served_again() {
-        let mut cut = Cut::new(1000, 10);
+        let mut cut = Cut::new(1000, 10, 64);
         for _ in 0..20 {
             if let Some(i) = cut.next() {
                 cut.sent(i, false);

@@ -129,3 +129,9 @@ pub(crate) const SLOTS_UNTIL_OPEN: u64 = 4;
 
 /// A channel that is noise for longer than this without one sensible frame is talked into regardless.
 pub(crate) const NOISE_MAX: Duration = Duration::from_secs(5);
+
+/// Air time of fragments sent in full duplex without a report: what an outage may cost in vain.
+pub(crate) const UNREPORTED_AIR: Duration = Duration::from_secs(4);
+
+/// At least so many fragments though: a report every four of them must not hold up the rest.
+pub(crate) const UNREPORTED_MIN: u32 = 8;

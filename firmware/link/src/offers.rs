@@ -114,7 +114,7 @@ impl Offers {
         let charge = offer.bytes.len().min(self.shape.bytes / 4);
         let tx = Tx {
             suffix: suffix_of(&offer),
-            cut: cut_of(&offer, peer.frame_limit),
+            cut: cut_of(&offer, peer.frame_limit, &self.shape),
             order: self.order,
             charge,
             tries: 0,
@@ -399,7 +399,7 @@ impl Offers {
         if lost > 0 && lost * 2 >= arrived {
             peer.frame_limit = peer.frame_limit.min((used / 2).max(SHRUNK_MIN));
             if tx.cut.as_ref().is_none_or(Cut::untouched) && tx.offer.kind == ParcelKind::Envelope {
-                tx.cut = cut_of(&tx.offer, peer.frame_limit).or_else(|| tx.cut.take());
+                tx.cut = cut_of(&tx.offer, peer.frame_limit, &self.shape).or_else(|| tx.cut.take());
             }
         } else if lost == 0 && arrived >= 4 {
             peer.frame_limit = (peer.frame_limit + peer.frame_limit / 4).min(self.shape.frame_max);
@@ -418,9 +418,10 @@ impl Offers {
     }
 }
 
-fn cut_of(offer: &Offer, frame_limit: usize) -> Option<Cut> {
+fn cut_of(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Cut> {
     let whole = offer.kind == ParcelKind::Control || offer.bytes.len() + WHOLE_OVERHEAD <= frame_limit;
-    (!whole).then(|| Cut::new(offer.bytes.len(), frame_limit.saturating_sub(FRAGMENT_OVERHEAD)))
+    let piece = frame_limit.saturating_sub(FRAGMENT_OVERHEAD);
+    (!whole).then(|| Cut::new(offer.bytes.len(), piece, shape.pieces_on_air(frame_limit)))
 }
 
 /// Spec §50.4: envelopes answer for the hop byte they were offered with, receipts and notices for their `hops`.

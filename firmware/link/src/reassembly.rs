@@ -241,7 +241,7 @@ mod tests {
             let bytes: Vec<u8> = (0..total).map(|i| i as u8).collect();
             for most in 2..20 {
                 for start in 0..5u16 {
-                    let cut = Cut::new(total, most);
+                    let cut = Cut::new(total, most, 64);
                     let count = total.div_ceil(cut.piece()) as u16;
                     let mut all = Reassemblies::default();
                     let mut done = None;

@@ -72,7 +72,7 @@ impl Link {
         keys: &dyn Keyring,
     ) -> Option<usize> {
         let packet = self.shape.framing == crate::Framing::Packet;
-        if packet || matches!(drop, Drop::NotForUs | Drop::StaleAnswer | Drop::Body) {
+        if packet || matches!(drop, Drop::StaleAnswer | Drop::Body) {
             return None;
         }
         let ours = WIRE_VERSION << 5 | (keys.net().generation & 0b111) << 2;

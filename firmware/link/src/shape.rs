@@ -2,7 +2,8 @@
 
 use crate::api::{Config, Duplex, Framing};
 use crate::limits::{
-    FRAME_FLOOR, PACED_BYTES_MIN, PACED_PARCELS, PACED_WINDOW_S, PACKET_MAX, SLOT, STREAM_BYTES, STREAM_PARCELS,
+    FRAME_FLOOR, PACED_BYTES_MIN, PACED_PARCELS, PACED_WINDOW_S, PACKET_MAX, REPORT_WINDOW, SLOT, STREAM_BYTES,
+    STREAM_PARCELS, UNREPORTED_AIR, UNREPORTED_MIN,
 };
 use crate::rtt::Bounds;
 use picket_wire::limits::FRAME_MAX;
@@ -29,6 +30,7 @@ pub(crate) struct Shape {
     pub(crate) noisy: bool,
     /// Whether an overdue answer is asked for before the parcel is sent again: the medium itself does not lose bytes.
     pub(crate) ask_first: bool,
+    air_bps: Option<u32>,
 }
 
 impl Shape {
@@ -51,6 +53,21 @@ impl Shape {
             batch: stream && paced.is_none(),
             noisy: stream && paced.is_some(),
             ask_first: stream && paced.is_none(),
+            air_bps: paced,
+        }
+    }
+
+    /// How many fragments of `frame` bytes may be on their way before a report must be heard: so many as an outage may
+    /// cost. In half duplex the burst is the limit.
+    pub(crate) fn pieces_on_air(&self, frame: usize) -> u32 {
+        let most = u32::from(REPORT_WINDOW);
+        match self.air_bps {
+            Some(bps) if !self.half => {
+                let air = Duration::of_air(frame, bps).as_micros().max(1);
+                let pieces = UNREPORTED_AIR.as_micros() / air;
+                u32::try_from(pieces).unwrap_or(most).clamp(UNREPORTED_MIN, most)
+            }
+            Some(_) | None => most,
         }
     }
 }

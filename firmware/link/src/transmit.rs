@@ -131,7 +131,7 @@ impl Link {
                 let Some(cut) = &tx.cut else { return };
                 let data = bytes.get(cut.range(index)).unwrap_or_default();
                 let last = ends(data.len() + FRAGMENT_OVERHEAD);
-                let turn = if half { last } else { cut.sendable_count() == 1 };
+                let turn = if half { last } else { cut.should_ask() };
                 fragment = Fragment::header(tx.offer.identity.prefix(), index, turn, bytes.len() as u32);
                 (Kind::Fragment, [&fragment, data, &[]], last)
             }

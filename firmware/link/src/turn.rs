@@ -70,8 +70,11 @@ impl Turn {
         }
         self.quiet_from = now;
         self.burst = None;
-        if !matches!(self.last, Last::Others) {
-            self.last = Last::Heard { given: false };
+        match self.last {
+            Last::Others => {}
+            // Two talk at once: nothing of it will be answered, and it is no invitation either.
+            Last::Spoke { to, .. } if now < self.burst_end => self.last = Last::Spoke { to, asking: true },
+            Last::Spoke { .. } | Last::Heard { .. } | Last::Nothing => self.last = Last::Heard { given: false },
         }
     }
 
@@ -145,7 +148,7 @@ impl Turn {
         let open = t + SLOT.times(SLOTS_UNTIL_OPEN);
         match self.last {
             Last::Nothing => {
-                let wait = Duration(scramble(u64::from(me.0)) % 8 * 25_000);
+                let wait = Duration(scramble(u64::from(me.0)) % 8 * 50_000);
                 (self.quiet_from, wait, wait)
             }
             Last::Heard { given: true } => (self.quiet_from, t, open),
@@ -154,9 +157,9 @@ impl Turn {
                 let wait = open + Duration(SLOT.0 / 2).times(scramble(u64::from(me.0)) % 4);
                 (self.quiet_from, wait, wait)
             }
-            Last::Spoke { to, .. } => {
-                let tie = self.tie_break(me, to);
-                (self.burst_end, t + SLOT + tie, open + tie)
+            Last::Spoke { to, asking } => {
+                let tie = if asking { self.tie_break(me, to) } else { Duration::ZERO };
+                (self.burst_end.max(self.quiet_from), t + SLOT + tie, open + tie)
             }
         }
     }
@@ -164,9 +167,6 @@ impl Turn {
     /// Two stations that spoke at the same moment and did not hear each other must not do so again: the higher index
     /// waits one round longer, and all of them differ more with every turn that nobody answered.
     fn tie_break(&self, me: Index, to: Option<Index>) -> Duration {
-        if self.unanswered == 0 {
-            return Duration::ZERO;
-        }
         let later = to.is_some_and(|to| me > to);
         let spread =
             if self.unanswered < 3 { 0 } else { scramble(u64::from(me.0) << 32 | u64::from(self.unanswered)) % 4 };
@@ -246,6 +246,6 @@ mod tests {
         assert_eq!(a.start_at(Instant(90_000), A), Instant(90_000), "the burst goes on");
         a.bytes(Instant(90_000));
         a.settle(true);
-        assert!(a.start_at(Instant(91_000), A) >= Instant(90_000) + GAP_IN_FRAME);
+        assert!(a.start_at(Instant(91_000), A) >= Instant(90_000) + SLOT);
     }
 }

@@ -1,5 +1,5 @@
 //! What a clean medium must give: bytes on air, goodput, order, throughput.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 
@@ -88,6 +88,7 @@ fn an_unpaced_stream_delivers_everything_once_in_order() {
     assert!(world.run(Duration::from_secs(60), |w| w.accepted(&[20_010, 20_000])));
     assert_eq!(world.stations[1].arrived.len(), 20_010);
     assert_eq!(world.stations[0].arrived.len(), 20_000);
+    println!("{:?} {:?}", world.stations[0].link.counters(), world.now);
     assert_eq!(world.stations[0].link.counters().retransmitted, 0);
     assert_eq!(world.stations[0].link.counters().stale_answers, 0);
 }

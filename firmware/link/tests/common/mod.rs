@@ -1,5 +1,5 @@
 //! A pair (or more) of links around a pipe in virtual time.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use picket_link::{Arrival, Config, Duplex, Event, Framing, Keyring, Link, Offer, OfferId, ParcelKind};
 use picket_wire::envelope::{Class, Header, set_mutable};
@@ -176,6 +176,8 @@ pub struct World {
     on_air: Vec<Vec<(Instant, Instant)>>,
     number: u64,
     pub bytes_on_air: u64,
+    pub traced: bool,
+    packets: bool,
 }
 
 impl World {
@@ -197,6 +199,8 @@ impl World {
             on_air: vec![Vec::new(); stations.len()],
             number: 0,
             bytes_on_air: 0,
+            traced: false,
+            packets: config.framing == Framing::Packet,
         }
     }
 
@@ -303,16 +307,18 @@ impl World {
         let air = self.air_bps.map_or(Duration::ZERO, |bps| Duration::of_air(bytes.len(), bps));
         let end = start + air;
         self.on_air[from].push((start, end));
+        self.trace(|| format!("{from} sends {} bytes until {}", bytes.len(), end.0 / 1000));
         let keep = self.now - Duration::from_secs(60);
         self.on_air[from].retain(|(_, e)| *e >= keep);
         if self.half && self.collides(from, start, end) {
             self.collisions += 1;
+            self.trace(|| format!("collision by {from}"));
             let at = self.rng.below(bytes.len() as u64) as usize;
             for byte in &mut bytes[at..] {
                 *byte = self.rng.next() as u8;
             }
         }
-        if end <= self.outage_until {
+        if end < self.outage_until {
             return;
         }
         for to in 0..self.stations.len() {
@@ -320,6 +326,12 @@ impl World {
                 let copy = bytes.clone();
                 self.arrive(to, start, air, copy);
             }
+        }
+    }
+
+    fn trace(&self, what: impl FnOnce() -> String) {
+        if self.traced {
+            println!("{:>8} ms {}", self.now.0 / 1000, what());
         }
     }
 
@@ -360,8 +372,8 @@ impl World {
                 bytes.splice(0..0, noise);
             }
             let chunk = match self.air_bps {
-                Some(bps) => (bps as usize / 8 / 20).max(16),
-                None => bytes.len().max(1),
+                Some(bps) if !self.packets => (bps as usize / 8 / 64).max(8),
+                Some(_) | None => bytes.len().max(1),
             };
             let pieces = bytes.len().div_ceil(chunk).max(1) as u64;
             for (n, piece) in bytes.chunks(chunk).enumerate() {
