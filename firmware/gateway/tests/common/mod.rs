@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod broker;
+pub mod member;
 pub mod provision;
 
 use provision::Provisioned;
