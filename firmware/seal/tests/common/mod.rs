@@ -260,7 +260,7 @@ impl Device {
             pairing: &self.disk.pairing,
             activated: self.disk.activated,
         };
-        let psk = &self.disk.psks[&h.source];
+        let psk = self.disk.psks.get(&h.source).ok_or(Not::Session)?;
         let Some(enc) = &h.enc else {
             return early(&before, epoch, h.source, psk)
                 .map_err(|_| Not::Session)
