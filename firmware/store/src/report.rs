@@ -34,7 +34,7 @@ pub enum Subject {
 /// One stretch of bytes that recovery or a later read could not use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// Where.
+    /// Where; 0 when a whole segment is missing.
     pub segment: SegmentId,
     /// First byte within the segment.
     pub offset: u32,

@@ -238,12 +238,15 @@ impl<M: Medium> Log<M> {
         self.append(kind::MARK, seq, &self.floor.to_be_bytes(), &[], Urgency::Urgent).map(|_| ())
     }
 
-    /// Fills up to the next page of 4096 bytes.
+    /// Goes on at the next page of 4096 bytes, or in the next segment, whose header is witness enough.
     fn align(&mut self) -> Result<(), AppendError> {
         let Some(segment) = self.segments.get(&self.head) else { return Ok(()) };
         let next = segment.used.next_multiple_of(4096);
         let gap = next - segment.used;
-        if gap < RECORD_HEADER || segment.used + gap + 4096 > segment.len {
+        if next >= segment.len || segment.len - next < RECORD_HEADER {
+            return self.begin(0, Urgency::Urgent);
+        }
+        if gap < RECORD_HEADER {
             return Ok(());
         }
         let seq = self.next_seq();
@@ -261,6 +264,7 @@ impl<M: Medium> Log<M> {
 
     /// Begins a segment that takes a record of `size` bytes.
     fn begin(&mut self, size: u32, urgency: Urgency) -> Result<(), AppendError> {
+        let settled = self.tickets.settled();
         let need = SEGMENT_HEADER + size;
         let len = if need <= self.config.segment_bytes { self.config.segment_bytes } else { need.next_multiple_of(4096) };
         let id = self.slot(len, urgency)?;
@@ -284,7 +288,9 @@ impl<M: Medium> Log<M> {
         self.space.written += u64::from(SEGMENT_HEADER);
         self.next_serial += 1;
         self.head = serial;
-        let segment = Segment { id, len, used: SEGMENT_HEADER, live: 0, synced: 0, version: VERSION, sealed: false };
+        // Saying that its header is durable, which is not yet so, says that all segments before it are.
+        let synced = if settled { SEGMENT_HEADER } else { 0 };
+        let segment = Segment { id, len, used: SEGMENT_HEADER, live: 0, synced, version: VERSION, sealed: false };
         self.segments.insert(serial, segment);
         Ok(())
     }

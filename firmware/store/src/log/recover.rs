@@ -19,6 +19,9 @@ use crate::report::{Cause, Loss, Recovery, Subject};
 /// How far from the known serials that of a segment without a header may be.
 const NEAR: u32 = 64;
 
+/// Stands for a segment whose place is unknown.
+const NOWHERE: SegmentId = SegmentId(0);
+
 /// A segment of the medium as found.
 struct Slot {
     id: SegmentId,
@@ -136,15 +139,19 @@ impl<M: Medium> Log<M> {
         })
     }
 
-    /// The floor may have been raised since the newest header was written: its marks are in the newest segments.
+    /// The floor may have been raised since the newest header was written: its marks are in the newest segment that
+    /// has a header, or in those after it that lost theirs.
     fn find_floor(&mut self) -> Result<(), MediumError> {
-        let newest: Vec<(u32, Segment)> = self.segments.iter().rev().take(2).map(|(k, s)| (*k, *s)).collect();
+        let newest: Vec<(u32, Segment)> = self.segments.iter().rev().map(|(k, s)| (*k, *s)).collect();
         for (serial, segment) in newest {
             let bytes = self.load(&segment)?;
             for found in Scan::new(&bytes, Some(serial), None) {
                 if let Found::Record { header: RecordHeader { kind: kind::MARK, .. }, head, .. } = found {
                     self.floor = self.floor.max(be32(head, 0));
                 }
+            }
+            if SegmentHeader::parse(&bytes).is_some_and(|header| header.serial == serial) {
+                break;
             }
         }
         self.floor = self.floor.min(self.head);
@@ -156,7 +163,9 @@ impl<M: Medium> Log<M> {
         let alive: Vec<u32> = self.segments.range(self.floor..).map(|(serial, _)| *serial).collect();
         for (at, serial) in alive.iter().enumerate() {
             let Some(segment) = self.segments.get(serial).copied() else { continue };
-            let end = alive.get(at + 1).map(|next| self.end_before(*next, *serial)).transpose()?.flatten();
+            let next = alive.get(at + 1).map(|next| self.header(*next)).transpose()?.flatten();
+            let end = next.filter(|h| h.before == *serial && h.version == VERSION).map(|h| h.before_end);
+            self.missing_before(*serial, read)?;
             let bytes = self.load(&segment)?;
             read.recovery.bytes += bytes.len() as u64;
             if segment.version != VERSION {
@@ -171,12 +180,23 @@ impl<M: Medium> Log<M> {
         Ok(())
     }
 
-    /// Where segment `serial` ended, from the header of the one after.
-    fn end_before(&self, next: u32, serial: u32) -> Result<Option<u32>, MediumError> {
-        let Some(segment) = self.segments.get(&next) else { return Ok(None) };
+    /// The header of a segment, if it still has one.
+    fn header(&self, serial: u32) -> Result<Option<SegmentHeader>, MediumError> {
+        let Some(segment) = self.segments.get(&serial) else { return Ok(None) };
         let mut bytes = [0; SEGMENT_HEADER as usize];
         self.medium.read(segment.id, 0, &mut bytes)?;
-        Ok(SegmentHeader::parse(&bytes).filter(|h| h.before == serial && h.version == VERSION).map(|h| h.before_end))
+        Ok(SegmentHeader::parse(&bytes))
+    }
+
+    /// Whether the segment before this one should be there and is not: all of it is lost, its place unknown.
+    fn missing_before(&self, serial: u32, read: &mut Read) -> Result<(), MediumError> {
+        let Some(header) = self.header(serial)?.filter(|h| h.before >= self.floor.max(1)) else { return Ok(()) };
+        if !self.segments.contains_key(&header.before) {
+            let (cause, subject) = (Cause::Unfinished, Subject::Unknown);
+            let loss = Loss { segment: NOWHERE, offset: 0, bytes: header.before_end, cause, seq: None, subject };
+            read.suspects.push(Suspect { serial: header.before, loss });
+        }
+        Ok(())
     }
 
     /// Sorts out what is dead or unused, and sees to it that no serial is ever given twice.
@@ -184,15 +204,16 @@ impl<M: Medium> Log<M> {
         let dead: Vec<(u32, Segment)> = self.segments.range(..self.floor).map(|(k, s)| (*k, *s)).collect();
         for (serial, segment) in dead {
             let slot = Slot { id: segment.id, len: segment.len, header: None, blank: false };
-            self.outnumber(&slot)?;
-            self.retiring.push_back(Retiring { serial, stage: Stage::Floored(Ticket(0)) });
+            if self.burnt(&slot)? && !self.config.erase {
+                self.segments.remove(&serial);
+                self.discard(&slot)?;
+            } else {
+                self.retiring.push_back(Retiring { serial, stage: Stage::Floored(Ticket(0)) });
+            }
         }
         for slot in rest {
-            self.outnumber(&slot)?;
-            if slot.len != self.config.segment_bytes || (self.config.erase && !slot.blank) {
-                self.tickets.wrote();
-                self.medium.remove(slot.id)?;
-                self.space.total -= u64::from(slot.len);
+            if self.burnt(&slot)? || slot.len != self.config.segment_bytes || (self.config.erase && !slot.blank) {
+                self.discard(&slot)?;
             } else {
                 self.space.free.push_back((slot.id, slot.len));
             }
@@ -200,29 +221,41 @@ impl<M: Medium> Log<M> {
         Ok(())
     }
 
-    /// A segment begun before the crash may have lost its header and kept records: skip its serial.
-    fn outnumber(&mut self, slot: &Slot) -> Result<(), MediumError> {
+    fn discard(&mut self, slot: &Slot) -> Result<(), MediumError> {
+        self.tickets.wrote();
+        self.space.total = self.space.total.saturating_sub(u64::from(slot.len));
+        self.medium.remove(slot.id)
+    }
+
+    /// A segment begun before the crash may have lost its header and kept records, none of which was acknowledged: its
+    /// serial must not be given again, and its place not be reused, lest they be taken for somebody's later.
+    fn burnt(&mut self, slot: &Slot) -> Result<bool, MediumError> {
         let bytes = read_whole(&self.medium, slot)?;
+        let mut burnt = false;
         for found in Scan::new(&bytes, None, None) {
             if let Found::Record { header, .. } = found
-                && header.serial.abs_diff(self.head) <= NEAR
+                && header.serial > self.head
+                && header.serial - self.head <= NEAR
             {
                 self.next_serial = self.next_serial.max(header.serial.saturating_add(1));
+                burnt = true;
             }
         }
-        Ok(())
+        Ok(burnt)
     }
 
     /// Tells damage from unfinished writes, and fills the latter so that they never look like damage later.
     fn judge(&mut self, read: &mut Read) -> Result<(), MediumError> {
         let last_synced = read.synced.iter().rev().find(|(_, synced)| **synced > 0).map_or(0, |(serial, _)| *serial);
         for Suspect { serial, mut loss } in core::mem::take(&mut read.suspects) {
-            let witnessed = read.synced.get(&serial).is_some_and(|synced| loss.offset < *synced);
+            let witnessed = read.synced.get(&serial).is_some_and(|synced| loss.offset.max(SEGMENT_HEADER) < *synced);
             if serial < self.floor {
                 continue; // it was dead: a torn header of its successor in the same place
             }
             if loss.offset == 0 {
-                self.give_header(serial)?;
+                // A missing segment must not be looked for again: the one after it forgets it.
+                let whose = self.segments.range(serial..).next().map_or(serial, |(serial, _)| *serial);
+                self.give_header(whose)?;
             }
             if serial < last_synced || witnessed {
                 loss.cause = Cause::Damaged;

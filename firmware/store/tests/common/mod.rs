@@ -213,7 +213,7 @@ impl QueueLife {
             if let Some(tried) = tried.as_ref().filter(|t| Some(t.identity) == identity) {
                 self.known.insert(*seq, tried.clone());
             }
-            let known = self.known.get(seq).expect("nothing unknown comes up");
+            let known = self.known.get(seq).unwrap_or_else(|| panic!("nothing unknown comes up: {seq:?}"));
             assert!(!matches!(known.finish, Some((_, true))), "finished for good, and back: {seq:?}");
             assert_eq!(self.queue.body(*seq).as_ref(), Ok(&known.body), "a body came back altered: {seq:?}");
             let last = known.metas.iter().rposition(|(_, _, durable)| *durable).unwrap_or(0);
