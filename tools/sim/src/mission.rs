@@ -43,7 +43,8 @@ impl Mission {
         let authority = AuthorityKey::generate(&draw(&mut rng)).map_err(|e| format!("{e:?}"))?;
         let mut draft = RosterDraft::new("simulated", start_unix).map_err(|e| format!("{e:?}"))?;
         let mut enrol = |name: String, kind: Kind| -> Result<(Index, DeviceSecrets), String> {
-            let secrets = DeviceSecrets::generate(&draw(&mut rng), EPOCHS).map_err(|e| format!("{e:?}"))?;
+            let epochs = if kind == Kind::Member { EPOCHS } else { 0 };
+            let secrets = DeviceSecrets::generate(&draw(&mut rng), epochs).map_err(|e| format!("{e:?}"))?;
             let mut out = vec![0; 64 * 1024];
             let bytes = secrets.request(&name, kind, &mut out).map_err(|e| format!("{e:?}"))?;
             let request = DeviceRequest::verify(bytes).map_err(|e| format!("{e:?}"))?;
@@ -89,7 +90,7 @@ impl GatewayDirectory {
     pub fn new(device: &Device) -> Result<Self, String> {
         let fill = Keyfill::open(&device.keyfill).map_err(|e| format!("{e:?}"))?;
         let net = fill.net_keys();
-        let roster = Roster::verify(fill.roster.bytes().to_vec(), fill.roster.authority());
+        let roster = Roster::verify(fill.roster().bytes().to_vec(), fill.roster().authority());
         Ok(Self {
             me: device.index,
             id: fill.mission(),

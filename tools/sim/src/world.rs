@@ -300,7 +300,7 @@ impl World {
             Fault::RadioOutage(on) => self.radio.set_outage(now, on),
             Fault::RadioNoise(ber) => self.radio.set_ber(now, ber),
             Fault::UplinkCut(n, cut) => self.cut_uplink(n, cut),
-            Fault::KillGateway(n) => self.kill(n, Cut::KeepAll),
+            Fault::KillGateway(n) => self.kill(n, Cut::Kept),
             Fault::PowerCut(n) => self.kill(n, Cut::Torn),
             Fault::StartGateway(n) => self.start(n)?,
             Fault::RestartMember(n) => {
