@@ -15,17 +15,18 @@ use picket_wire::limits::CONTROL_MAX;
 use picket_wire::time::Instant;
 
 impl<V: Vault> Endpoint<V> {
-    /// The mailbox: messages whose lifetime is not over, oldest first.
+    /// The mailbox: messages whose lifetime is not over, oldest first: by when they were sent (by arrival where the sender
+    /// did not know), then in the order of their arrival.
     ///
     /// # Errors
     /// When the vault does not answer.
     pub fn inbox(&mut self, now: Instant) -> Result<Vec<Incoming>, VaultError> {
         self.expire(now)?;
         let kept = self.desk.incomings().filter(|(_, r)| r.kept.is_some());
-        let mut ids: Vec<(u64, MessageId)> = kept.map(|(id, r)| (r.position, id)).collect();
+        let mut ids: Vec<_> = kept.map(|(id, r)| (r.sent.or(r.received), r.position, id)).collect();
         ids.sort_unstable();
         let mut all = Vec::with_capacity(ids.len());
-        for (_, id) in ids {
+        for (_, _, id) in ids {
             if let Some(incoming) = self.describe_in(id)? {
                 all.push(incoming);
             }
