@@ -75,8 +75,9 @@ fn usage(e: &clap::Error, json: bool) -> Exit {
     let asked = matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !asked {
         let text = e.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Output { json }.fail(&Failure::usage(message, "see `picket --help`"));
+        let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let message: Vec<&str> = what.split_whitespace().collect();
+        Output { json }.fail(&Failure::usage(message.join(" "), "see `picket --help`"));
     } else {
         let _ = e.print(); // nowhere left to complain
     }

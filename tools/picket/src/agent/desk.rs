@@ -4,12 +4,13 @@ use super::clients::{ClientId, Clients};
 use super::protocol::{Load, Reach, Reply, Request};
 use super::way::{Happened, Ways};
 use crate::error::{Exit, Failure};
+use crate::home::State;
 use crate::limits;
 use crate::refusals;
 use crate::rows::{InboxRow, SentRow};
 use crate::vault::{self, HomeVault};
 use crate::via::Via;
-use picket_endpoint::{Content, Draft, Endpoint, Event, Input, Output};
+use picket_endpoint::{Content, Draft, Endpoint, Event, Input, OpenError, Output};
 use picket_shell::clock::Clock;
 use picket_shell::random;
 use picket_wire::time::{Duration, Instant};
@@ -46,8 +47,13 @@ impl Desk {
     ///
     /// # Errors
     /// Usage when the home has not joined, damaged, or a newer format.
-    pub fn open(vault: HomeVault, clock: Clock) -> Result<Self, Failure> {
-        let endpoint = Endpoint::open(vault, clock.now(), clock.wall()).map_err(|e| refusals::open(&e))?;
+    pub fn open(mut state: State, clock: Clock) -> Result<Self, Failure> {
+        let joined = state.has_joined()?;
+        let endpoint = Endpoint::open(HomeVault::new(state), clock.now(), clock.wall()).map_err(|e| match e {
+            // It was here once.
+            OpenError::Missing if joined => refusals::open(&OpenError::Damaged),
+            e => refusals::open(&e),
+        })?;
         Ok(Self {
             endpoint,
             clock,

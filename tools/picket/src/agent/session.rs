@@ -9,7 +9,7 @@ use crate::error::{Exit, Failure};
 use crate::home::{Home, Opened, SOCKET, StateError};
 use crate::limits;
 use crate::output::Output;
-use crate::vault::{self, HomeVault};
+use crate::vault;
 use crate::via::Via;
 use picket_shell::clock::Clock;
 use std::time::Duration;
@@ -131,7 +131,7 @@ impl Session {
         if !via.is_empty() && vault::remembered_ways(&mut state)? != via {
             vault::remember_ways(&mut state, via)?;
         }
-        let desk = Desk::open(HomeVault::new(state), Clock::new(crate::runtime::TRUST))?;
+        let desk = Desk::open(state, Clock::new(crate::runtime::TRUST))?;
         let (commands, inbox) = mpsc::channel(limits::REQUESTS);
         let (sender, replies) = mpsc::channel(limits::REPLIES);
         let folder = Folder::open(home.path())?;

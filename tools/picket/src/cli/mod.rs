@@ -85,10 +85,10 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct HomeArgs {
     /// The member's home folder.
-    #[arg(long, value_name = "H", env = "PICKET_HOME")]
+    #[arg(long, value_name = "H", env = "PICKET_HOME", hide_env_values = true)]
     pub home: PathBuf,
     /// File whose first line is the passphrase; without it a terminal is asked.
-    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE")]
+    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE", hide_env_values = true)]
     pub passphrase_file: Option<PathBuf>,
 }
 
@@ -108,7 +108,7 @@ pub struct AttachArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ProtectionArgs {
     /// File whose first line is the passphrase for the new keys; without it a terminal is asked.
-    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE")]
+    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE", hide_env_values = true)]
     pub passphrase_file: Option<PathBuf>,
     /// Keep keys without a passphrase: whoever copies the files can read everything. For benches.
     #[arg(long)]

@@ -83,7 +83,7 @@ pub struct EnrolArgs {
     #[arg(required = true)]
     pub requests: Vec<PathBuf>,
     /// File whose first line is the authority's passphrase; without it a terminal is asked.
-    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE")]
+    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE", hide_env_values = true)]
     pub passphrase_file: Option<PathBuf>,
 }
 
@@ -112,7 +112,7 @@ pub struct DeviceNewArgs {
     #[arg(long)]
     pub kind: DeviceKind,
     /// Its home folder; must be new or empty.
-    #[arg(long, value_name = "H", env = "PICKET_HOME")]
+    #[arg(long, value_name = "H", env = "PICKET_HOME", hide_env_values = true)]
     pub home: PathBuf,
     /// How its keys are kept.
     #[command(flatten)]

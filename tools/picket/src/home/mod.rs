@@ -37,7 +37,9 @@ impl Home {
         random::fill(master.as_mut()).map_err(|e| Failure::internal(e.to_string()))?;
         let wrapped = passphrase::wrap(passphrase::HOME, protection, master.as_ref())?;
         files::write(&path.join(KEY), &wrapped, Access::Secret)?;
-        Ok(Self::with(path, &master))
+        let home = Self::with(path, &master);
+        State::create(&path.join(STATE), home.cipher_handle())?;
+        Ok(home)
     }
 
     /// Opens the key of an existing home, asking for its passphrase if it has one.

@@ -2,9 +2,9 @@
 
 use crate::error::Failure;
 use crate::home::cipher::Cipher;
-use picket_shell::medium::{FileMedium, Syncer};
+use picket_shell::medium::FileMedium;
 use picket_shell::random;
-use picket_store::{BodyError, CommitError, Medium, MediumError, OpenError, Table, TableLimits, Ticket, Work};
+use picket_store::{BodyError, CommitError, Medium, MediumError, OpenError, Table, TableLimits, Work};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -44,22 +44,64 @@ pub enum StateError {
     Failed(Failure),
 }
 
+/// Present from the home's making on: without it what is left of the state is a ruin. Its value says how far it is.
+const MADE: &[u8] = b"h/made";
+const NEW: &[u8] = b"new";
+const JOINED: &[u8] = b"joined";
+
 impl State {
-    /// Opens or makes the state in `path`.
+    /// Makes the state of a new home.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn create(path: &Path, cipher: Arc<Cipher>) -> Result<(), Failure> {
+        let medium = FileMedium::open(path).map_err(|e| Failure::internal(format!("{}: {e}", path.display())))?;
+        match Self::with(path, medium, cipher) {
+            Ok(mut opened) => opened.state.commit_now(&[(MADE, Some(NEW))]),
+            Err(StateError::Failed(failure)) => Err(failure),
+            Err(StateError::Held) => Err(Failure::internal("the state just made is in use")),
+        }
+    }
+
+    /// Opens the state of an existing home.
     ///
     /// # Errors
     /// [`StateError`].
     pub fn open(path: &Path, cipher: Arc<Cipher>) -> Result<Opened, StateError> {
+        let ruin = || StateError::Failed(ruined(path));
+        if !path.is_dir() {
+            return Err(ruin());
+        }
         let medium = FileMedium::open(path).map_err(|e| refused(path, OpenError::Medium(e)))?;
-        let fresh = medium.list().is_ok_and(|segments| segments.is_empty());
+        if medium.list().is_ok_and(|segments| segments.is_empty()) {
+            return Err(ruin());
+        }
+        let opened = Self::with(path, medium, cipher)?;
+        if opened.state.names.contains_key(MADE) { Ok(opened) } else { Err(ruin()) }
+    }
+
+    /// Whether the home has joined its mission.
+    ///
+    /// # Errors
+    /// Damaged, when it cannot be told.
+    pub fn has_joined(&mut self) -> Result<bool, Failure> {
+        Ok(self.get(MADE)?.is_some_and(|v| *v == JOINED))
+    }
+
+    /// The home has joined; `forget` goes in the same transaction, durable when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_joined(&mut self, forget: &[u8]) -> Result<(), Failure> {
+        self.commit_now(&[(MADE, Some(JOINED)), (forget, None)])
+    }
+
+    fn with(path: &Path, medium: FileMedium, cipher: Arc<Cipher>) -> Result<Opened, StateError> {
         let salt: [u8; 4] = random::bytes().map_err(|e| StateError::Failed(Failure::internal(e.to_string())))?;
         let limits = TableLimits { salt: u32::from_be_bytes(salt), ..TableLimits::default() };
         let (table, recovery) = Table::open(medium, limits).map_err(|e| refused(path, e))?;
         let mut state = Self { path: path.to_owned(), table, cipher, names: BTreeMap::new() };
         let foreign = state.index();
-        if !fresh && state.names.is_empty() && (foreign > 0 || recovery.damaged().next().is_some()) {
-            return Err(StateError::Failed(ruined(path)));
-        }
         let lost = recovery.damaged().count() as u64 + u64::from(recovery.more_losses) + foreign;
         let damage = (lost > 0).then(|| {
             format!("{lost} records of {} are damaged and were left out; everything else is intact", path.display())
@@ -91,11 +133,17 @@ impl State {
         self.names.range(from..).map(|(name, _)| name.as_slice()).take_while(move |name| name.starts_with(&prefix))
     }
 
-    /// Sets (`Some`) or removes (`None`) each name: all or nothing. Visible at once, durable once the ticket is.
+    /// Sets (`Some`) or removes (`None`) each name: all or nothing, and durable when this returns.
     ///
     /// # Errors
-    /// Internal, when there is no room or the disk fails; nothing is changed.
-    pub fn commit(&mut self, changes: &[(&[u8], Option<&[u8]>)]) -> Result<Ticket, Failure> {
+    /// Internal, when there is no room (nothing is changed) or the disk fails.
+    pub fn commit_now(&mut self, changes: &[(&[u8], Option<&[u8]>)]) -> Result<(), Failure> {
+        self.commit(changes)?;
+        self.table.sync_now().map_err(|e| self.disk(e))?;
+        self.maintain()
+    }
+
+    fn commit(&mut self, changes: &[(&[u8], Option<&[u8]>)]) -> Result<(), Failure> {
         let mut hidden = Vec::with_capacity(changes.len());
         for (name, value) in changes {
             let hidden_name = self.cipher.seal_name(name).map_err(|_| Failure::internal("a name is too long"))?;
@@ -109,61 +157,14 @@ impl State {
         }
         let refs: Vec<(&[u8], Option<&[u8]>)> =
             hidden.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
-        let ticket = self.table.commit(&refs).map_err(|e| self.refuse(e))?;
+        self.table.commit(&refs).map_err(|e| self.refuse(e))?;
         for ((name, value), (hidden_name, _)) in changes.iter().zip(hidden) {
             match value {
                 Some(_) => drop(self.names.insert(name.to_vec(), hidden_name)),
                 None => drop(self.names.remove(*name)),
             }
         }
-        Ok(ticket)
-    }
-
-    /// Commits and makes durable, on this thread.
-    ///
-    /// # Errors
-    /// As [`Self::commit`], and when the disk does not sync.
-    pub fn commit_now(&mut self, changes: &[(&[u8], Option<&[u8]>)]) -> Result<(), Failure> {
-        self.commit(changes)?;
-        self.sync_now()
-    }
-
-    /// Makes everything committed durable, on this thread, then does a bounded piece of maintenance.
-    ///
-    /// # Errors
-    /// Internal, when the disk does not sync.
-    pub fn sync_now(&mut self) -> Result<(), Failure> {
-        self.table.sync_now().map_err(|e| self.disk(e))?;
-        self.maintain()
-    }
-
-    /// What has to be synced for the ticket to become durable, to be run on any thread.
-    pub fn sync_wanted(&mut self) -> Option<(Ticket, Syncer)> {
-        let ticket = self.table.sync_wanted()?;
-        Some((ticket, self.table.medium_mut().syncer()))
-    }
-
-    /// The syncer of `ticket` ran.
-    ///
-    /// # Errors
-    /// Internal, when it failed or maintenance does.
-    pub fn synced(&mut self, ticket: Ticket, outcome: Result<(), MediumError>) -> Result<(), Failure> {
-        match outcome {
-            Ok(()) => {
-                self.table.synced(ticket);
-                self.maintain()
-            }
-            Err(e) => {
-                self.table.sync_failed();
-                Err(self.disk(e))
-            }
-        }
-    }
-
-    /// Whether the ticket is durable.
-    #[must_use]
-    pub fn is_durable(&self, ticket: Ticket) -> bool {
-        self.table.is_durable(ticket)
+        Ok(())
     }
 
     /// Makes what was removed or replaced so far unreadable on the medium too: after keys were erased.

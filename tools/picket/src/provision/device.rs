@@ -121,9 +121,7 @@ pub fn join_member(mut state: State, bytes: &[u8], via: Option<&[Via]>) -> Resul
     let endpoint = Endpoint::create(HomeVault::new(state), &secrets, bytes, clock.now(), clock.wall())
         .map_err(|e| create_failure(&e))?;
     let mut state = endpoint.into_vault().into_state();
-    if state.names(SECRETS).next().is_some() {
-        state.commit_now(&[(SECRETS, None)])?;
-    }
+    state.set_joined(SECRETS)?;
     state.purge_now()
 }
 

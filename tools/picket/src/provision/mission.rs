@@ -27,6 +27,9 @@ pub struct Mission {
     ca: Ca,
 }
 
+/// A roster signed here.
+pub type Signed = Roster<Vec<u8>>;
+
 /// One device to be enrolled.
 pub struct Enrolment<'a> {
     /// Its verified request.
@@ -52,7 +55,8 @@ pub struct Enrolled {
 pub fn new(args: &MissionNewArgs, out: &Output) -> Result<(), Failure> {
     let protection = protection(&args.protection)?;
     let mut mission = Mission::create(&args.dir, &args.name, &protection, None)?;
-    mission.sign_roster()?;
+    let roster = mission.sign_roster()?;
+    mission.write_roster(&roster)?;
     out.object(&json!({"mission": args.name, "dir": args.dir, "protected": !args.protection.unprotected}))?;
     out.say(&format!("Mission {} is in {}.", args.name, args.dir.display()))?;
     out.say(&format!(
@@ -79,8 +83,8 @@ pub fn enrol(args: &EnrolArgs, out: &Output) -> Result<(), Failure> {
         enrolments.push(Enrolment { request, secrets: None });
     }
     let mut mission = Mission::open(&args.dir, &Source { file: args.passphrase_file.clone() })?;
-    let enrolled = mission.enrol(&enrolments)?;
-    let version = mission.roster_version();
+    let (roster, enrolled) = mission.enrol(&enrolments)?;
+    let version = roster.version();
     for device in &enrolled {
         let keyfill = mission.write_keyfill(device)?;
         if device.kind == Kind::Gateway {
@@ -90,6 +94,7 @@ pub fn enrol(args: &EnrolArgs, out: &Output) -> Result<(), Failure> {
                            "roster_version": version}))?;
         out.say(&format!("{} is enrolled: hand it {}", device.name, keyfill.display()))?;
     }
+    mission.write_roster(&roster)?;
     out.say(&format!(
         "Roster version {version} is {}.\n  next: on each new device `picket join --home H KEYFILL`; on all others \
          `picket roster import --home H ROSTER` or `picket gateway roster ROSTER --control PATH`",
@@ -153,17 +158,12 @@ impl Mission {
         &mut self.draft
     }
 
-    /// Version last signed.
-    #[must_use]
-    pub fn roster_version(&self) -> u32 {
-        self.draft.next_version().saturating_sub(1)
-    }
-
-    /// Enrols devices, signs the next roster, writes it, and makes their keyfills.
+    /// Enrols devices, signs the next roster and makes their keyfills. The roster is to be written last: whoever is
+    /// cut off before can enrol the same devices again.
     ///
     /// # Errors
-    /// Usage for a name or key that is taken; nothing is written then.
-    pub fn enrol(&mut self, devices: &[Enrolment<'_>]) -> Result<Vec<Enrolled>, Failure> {
+    /// Usage for a name or key that is taken.
+    pub fn enrol(&mut self, devices: &[Enrolment<'_>]) -> Result<(Signed, Vec<Enrolled>), Failure> {
         let epoch = self.epoch();
         let mut indices: Vec<Index> = Vec::new();
         for device in devices {
@@ -180,16 +180,23 @@ impl Mission {
             let keyfill = self.authority.keyfill(&roster, index, GENERATION, device.secrets).map_err(refused)?;
             enrolled.push(Enrolled { name: device.request.name.into(), kind: device.request.kind, keyfill });
         }
-        Ok(enrolled)
+        Ok((roster, enrolled))
     }
 
-    /// Signs the draft as the next version and writes it.
+    /// Writes the roster just signed: from now on it is the mission's.
     ///
     /// # Errors
-    /// When it cannot be signed or written.
-    pub fn sign_roster(&mut self) -> Result<Roster<Vec<u8>>, Failure> {
+    /// When it cannot be written.
+    pub fn write_roster(&self, roster: &Signed) -> Result<(), Failure> {
+        files::write(&self.dir.join(ROSTER), roster.bytes(), Access::Public)
+    }
+
+    /// Signs the draft as the next version.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn sign_roster(&mut self) -> Result<Signed, Failure> {
         let bytes = self.draft.sign(&self.authority, now().as_secs()).map_err(refused)?;
-        files::write(&self.dir.join(ROSTER), &bytes, Access::Public)?;
         let public = self.authority.public().map_err(|e| Failure::internal(e.to_string()))?;
         Roster::verify(bytes, &public).map_err(|e| Failure::internal(format!("the roster just signed: {e}")))
     }

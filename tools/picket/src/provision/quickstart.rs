@@ -36,7 +36,7 @@ pub fn quickstart(args: &QuickstartArgs, out: &Output) -> Result<(), Failure> {
             .map_err(|e| Failure::internal(format!("the request just made: {e}")))?;
         enrolments.push(Enrolment { request, secrets: Some(&device.secrets) });
     }
-    let enrolled = mission.enrol(&enrolments)?;
+    let (roster, enrolled) = mission.enrol(&enrolments)?;
     for (n, device) in enrolled.iter().enumerate() {
         match device.kind {
             Kind::Gateway => {
@@ -50,6 +50,7 @@ pub fn quickstart(args: &QuickstartArgs, out: &Output) -> Result<(), Failure> {
             }
         }
     }
+    mission.write_roster(&roster)?;
     report(args, out)
 }
 
