@@ -1,6 +1,8 @@
 //! Processor time per parcel of an unpaced stream link, both ends in one thread:
 //! `cargo run --release -p picket-link --example throughput`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, dead_code)]
+// A measurement needs the clock that the link itself never reads.
+#![allow(clippy::disallowed_methods)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -14,6 +14,7 @@ mod answers;
 mod api;
 mod cut;
 mod framing;
+mod hop_keys;
 mod limits;
 mod offers;
 mod pace;
@@ -31,6 +32,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use answers::Answers;
 use framing::Framer;
+use hop_keys::HopKeys;
 use limits::CONTROL_QUEUE_MAX;
 use offers::Offers;
 use pace::Pace;
@@ -60,6 +62,7 @@ pub struct Link {
     control: VecDeque<(Option<Index>, Control)>,
     /// Who last used each hop address.
     senders: BTreeMap<u8, Index>,
+    hop_keys: HopKeys,
     events: VecDeque<Event>,
     counters: Counters,
     scratch: Vec<u8>,
@@ -86,6 +89,7 @@ impl Link {
             reports: VecDeque::new(),
             control: VecDeque::new(),
             senders: BTreeMap::new(),
+            hop_keys: HopKeys::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
             scratch: Vec::new(),

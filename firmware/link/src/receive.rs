@@ -4,6 +4,7 @@ use crate::Link;
 use crate::answers::{Key, Polled, Verdict};
 use crate::api::{Arrival, Event, Keyring, ParcelKind};
 use crate::framing::{Found, decode, later_starts};
+use crate::hop_keys::HopKeys;
 use crate::limits::{FINISHED_CUTS, FINISHED_CUTS_FOR, REPORT_ALL, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS};
 use crate::offers::hop_and_round;
 use crate::reassembly::{self, Taken};
@@ -175,12 +176,12 @@ impl Link {
         Ok(())
     }
 
-    fn authenticate<'f>(&self, frame: Unmasked<'f>, keys: &dyn Keyring) -> Option<(Index, Authentic<'f>)> {
+    fn authenticate<'f>(&mut self, frame: Unmasked<'f>, keys: &dyn Keyring) -> Option<(Index, Authentic<'f>)> {
         let low = frame.from();
         let lately = self.senders.get(&low).copied();
         let mut frame = frame;
         if let Some(peer) = lately {
-            match try_key(frame, peer, &[], keys) {
+            match try_key(&mut self.hop_keys, frame, peer, &[], keys) {
                 Ok(authentic) => return Some((peer, authentic)),
                 Err(back) => frame = back,
             }
@@ -189,7 +190,7 @@ impl Link {
             if Some(peer) == lately {
                 continue;
             }
-            match try_key(frame, peer, &[], keys) {
+            match try_key(&mut self.hop_keys, frame, peer, &[], keys) {
                 Ok(authentic) => return Some((peer, authentic)),
                 Err(back) => frame = back,
             }
@@ -205,14 +206,14 @@ impl Link {
             for id in self.offers.with_prefix(peer, prefix) {
                 let Some(suffix) = self.offers.get(id).map(|tx| tx.suffix) else { continue };
                 known = true;
-                match try_key(frame, peer, &suffix, keys) {
+                match try_key(&mut self.hop_keys, frame, peer, &suffix, keys) {
                     Ok(authentic) => return self.accept(now, peer, id, &authentic),
                     Err(back) => frame = back,
                 }
             }
             let ended: Vec<[u8; 17]> = self.offers.finished(peer, prefix).map(|f| f.suffix).collect();
             for suffix in ended {
-                match try_key(frame, peer, &suffix, keys) {
+                match try_key(&mut self.hop_keys, frame, peer, &suffix, keys) {
                     Ok(_) => {
                         self.authentic(now, peer);
                         self.turn.heard(false);
@@ -287,11 +288,11 @@ impl Link {
             }
             // Answers were tried with what they answer; without it they prove nothing.
             Control::Ack { .. } | Control::AckDelivered { .. } | Control::Refuse { .. } => return Err(Drop::Body),
-            Control::Hello(_)
-            | Control::Attach(_)
-            | Control::Attached { .. }
-            | Control::Drained { .. }
-            | Control::Claim(_) => self.events.push_back(Event::Control { from: Some(from), message }),
+            // Presence is for all in earshot (spec §20.3).
+            Control::Hello(_) => return Err(Drop::Body),
+            Control::Attach(_) | Control::Attached { .. } | Control::Drained { .. } | Control::Claim(_) => {
+                self.events.push_back(Event::Control { from: Some(from), message })
+            }
         }
         Ok(false)
     }
@@ -390,13 +391,14 @@ fn answered_prefix(frame: &Unmasked<'_>) -> Option<u16> {
 }
 
 fn try_key<'f>(
+    hop_keys: &mut HopKeys,
     frame: Unmasked<'f>,
     peer: Index,
     suffix: &[u8],
     keys: &dyn Keyring,
 ) -> Result<Authentic<'f>, Unmasked<'f>> {
-    match keys.link_key(peer) {
-        Some(key) => frame.authenticate(&key.toward(peer, keys.me()), Around { prefix: &[], suffix }),
+    match hop_keys.of(peer, keys) {
+        Some(key) => frame.authenticate(key, Around { prefix: &[], suffix }),
         None => Err(frame),
     }
 }

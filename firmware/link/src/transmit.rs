@@ -149,7 +149,8 @@ impl Link {
         let asking = fragment[2] & 0x80 != 0;
         let frame = Outgoing { to, kind, body, suffix: &[], last };
         let (framer, pace, turn) = (&mut self.framer, &mut self.pace, &mut self.turn);
-        let mut medium = Medium { framer, pace, turn, counters: &mut self.counters };
+        let (counters, hop_keys) = (&mut self.counters, &mut self.hop_keys);
+        let mut medium = Medium { framer, pace, turn, counters, hop_keys };
         let end = medium.put(now, keys, out, &frame, &mut self.frame_buf);
         if self.offers.sent(pick, end, asking, keys.me()) {
             self.counters.retransmitted += 1;
@@ -158,7 +159,8 @@ impl Link {
 
     fn put(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, frame: &Outgoing<'_>) {
         let (framer, pace, turn) = (&mut self.framer, &mut self.pace, &mut self.turn);
-        let mut medium = Medium { framer, pace, turn, counters: &mut self.counters };
+        let (counters, hop_keys) = (&mut self.counters, &mut self.hop_keys);
+        let mut medium = Medium { framer, pace, turn, counters, hop_keys };
         medium.put(now, keys, out, frame, &mut self.frame_buf);
     }
 }
@@ -169,6 +171,7 @@ struct Medium<'a> {
     pace: &'a mut crate::pace::Pace,
     turn: &'a mut crate::turn::Turn,
     counters: &'a mut crate::Counters,
+    hop_keys: &'a mut crate::hop_keys::HopKeys,
 }
 
 impl Medium<'_> {
@@ -182,9 +185,9 @@ impl Medium<'_> {
         buf: &mut Vec<u8>,
     ) -> Instant {
         let (key, to) = match frame.to {
-            None => (keys.net().mac, Index::BROADCAST),
-            Some(peer) => match keys.link_key(peer) {
-                Some(key) => (key.toward(keys.me(), peer), peer.low()),
+            None => (&keys.net().mac, Index::BROADCAST),
+            Some(peer) => match self.hop_keys.toward(peer, keys) {
+                Some(key) => (key, peer.low()),
                 None => return now,
             },
         };
@@ -192,7 +195,7 @@ impl Medium<'_> {
         buf.resize(len, 0);
         let head = Head { kind: frame.kind, to, from: keys.me().low() };
         let around = Around { prefix: &[], suffix: frame.suffix };
-        let Ok(len) = keys.mask().seal(buf, head, &frame.body, &key, around) else { return now };
+        let Ok(len) = keys.mask().seal(buf, head, &frame.body, key, around) else { return now };
         let before = out.len();
         self.framer.put(out, &buf[..len]);
         self.counters.tx_frames += 1;
