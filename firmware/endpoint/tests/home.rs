@@ -15,6 +15,16 @@ use picket_wire::time::{Duration, Instant};
 const S: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// Days pass with everything switched off but the members themselves.
+fn days(world: &mut World, n: u64) {
+    world.detach(0);
+    world.detach(1);
+    world.run(DAY.times(n));
+    world.attach(0, 0);
+    world.attach(1, 0);
+    world.run(S.times(5));
+}
+
 fn pair(seed: u64) -> World {
     let mut world = World::new(seed);
     world.attach(0, 0);
@@ -32,7 +42,7 @@ fn epochs_change_under_a_running_conversation() {
         world.run(S.times(30));
         assert_eq!((world.state(0, there), world.state(1, back)), (State::Delivered, State::Delivered), "day {day}");
         assert_eq!(world.endpoint(0).epoch(), Some(day));
-        world.run(DAY);
+        days(&mut world, 1);
     }
     assert_eq!(world.endpoint(0).counters().sealed_again, 0);
     assert_eq!(world.endpoint(1).counters().cannot_open, 0);
@@ -46,7 +56,7 @@ fn old_keys_are_gone_from_the_vault_once_an_epoch_is_entered() {
     let mut seeds_at_1 = seeds;
     let e = *seeds_at_1.e().unwrap();
     assert!(contains(&before, &e), "the seed of tomorrow is there today");
-    world.run(DAY.times(2));
+    days(&mut world, 2);
     let after: Vec<u8> = world.endpoint(0).vault_mut().map().values().flatten().copied().collect();
     assert!(!contains(&after, &e), "and gone once it is used");
     seeds_at_1.erase_er();
@@ -139,7 +149,7 @@ fn a_restored_home_does_not_use_its_old_keys_again() {
     let id = world.send(0, "bravo", "after");
     world.run(S.times(10));
     assert_eq!(world.state(0, id), State::Delivered, "in-band at once");
-    world.run(DAY);
+    days(&mut world, 1);
     let id = world.send(0, "bravo", "next day");
     world.run(S.times(10));
     assert_eq!(world.state(0, id), State::Delivered);
@@ -202,7 +212,7 @@ fn a_message_that_cannot_be_sealed_is_refused_and_never_leaves() {
     assert_eq!(error, ComposeError::CannotSeal(CannotSeal::NoPsk));
     assert!(error.to_string().contains("keyfill"), "says what to do: {error}");
     // Beyond the last epoch anyone has keys for.
-    world.run(DAY.times(9));
+    days(&mut world, 9);
     let error = world.try_send(0, "charlie", "secret", None).unwrap_err();
     assert_eq!(error, ComposeError::CannotSeal(CannotSeal::NoPeerKeys));
     let now = world.now;

@@ -124,9 +124,11 @@ impl<M: Medium> Gateway<M> {
         }
         match self.follow(now, claim, dir) {
             Some(ClaimOutcome::Newer { .. } | ClaimOutcome::Same) => {}
-            Some(ClaimOutcome::Older | ClaimOutcome::Full) | None => {
-                return self.counters.add(Count::AttachRefused);
+            Some(ClaimOutcome::Older) => {
+                self.counters.add(Count::AttachRefused);
+                return self.outrun(now, id, claim);
             }
+            Some(ClaimOutcome::Full) | None => return self.counters.add(Count::AttachRefused),
         }
         if let Some(port) = self.ports.get_mut(&id) {
             port.greeted();
@@ -138,6 +140,14 @@ impl<M: Medium> Gateway<M> {
         self.send(now, id, Some(claim.member), Control::Attached { sequence: claim.sequence, held: count });
         let last = held.last().copied().unwrap_or(ParcelKey(0));
         self.attachments.draining.insert(claim.member, Draining { port: id.0, sequence: claim.sequence, last });
+    }
+
+    /// The member's memory is older than ours: its home was restored or copied. It is told the sequence it has to pass
+    /// (spec §70.2).
+    fn outrun(&mut self, now: Instant, id: LinkId, claim: Claim) {
+        let known = self.relay.routes().get(claim.member).map_or(0, |known| known.sequence);
+        let sequence = known.max(claim.sequence.saturating_add(1));
+        self.send(now, id, Some(claim.member), Control::Attached { sequence, held: 0 });
     }
 
     /// Follows a claim, whoever brought it: verified, remembered, and made known when it is about us.
