@@ -30,6 +30,7 @@ pub struct Before<'a, B> {
 
 /// One change, to be written in the same transaction as all others of its activation.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "no heap here, and a change lives only until the sink has written it")]
 pub enum Change {
     /// A send session of the new epoch begins.
     Send(SendSession),
