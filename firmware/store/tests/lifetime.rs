@@ -38,7 +38,7 @@ fn reopened(closed: bool, before: Option<Wall>, after: Option<Wall>) -> Duration
 #[test]
 fn time_switched_off_counts_only_if_wall_time_is_known_on_both_sides() {
     let (before, after) = (Some(Wall(1_000_000)), Some(Wall(1_000_000 + 1_800_000)));
-    let minutes = |m| Duration::from_secs(60 * m);
+    let minutes = |m: u64| Duration::from_secs(60 * m);
     assert_eq!(reopened(true, before, after), minutes(30), "known on both sides: half an hour passed in all");
     assert_eq!(reopened(true, None, after), minutes(50), "unknown before: ten minutes of running count");
     assert_eq!(reopened(true, before, None), minutes(50), "unknown after");

@@ -5,8 +5,8 @@ use alloc::collections::VecDeque;
 use super::{AppendError, Log, Urgency};
 use crate::medium::{Medium, MediumError, SegmentId};
 
-/// Free segments kept for reuse; one of them is the reserve.
-pub(super) const KEEP_FREE: usize = 2;
+/// Free segments kept for reuse, as reuse writes no zeros; one of them is the reserve.
+pub(super) const KEEP_FREE: usize = 8;
 /// Free segments that only urgent records may take.
 pub(super) const RESERVE: usize = 1;
 

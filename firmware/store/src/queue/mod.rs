@@ -101,6 +101,8 @@ impl<M: Medium> Queue<M> {
         queue.forget(usize::MAX);
         if !queue.is_empty() {
             queue.write_stamp(now, false).map_err(|error| OpenError::Medium(error.into()))?;
+            // The age may have leapt by the time switched off: what is shown of it must not be taken back.
+            queue.log.sync_now()?;
         }
         Ok((queue, recovery))
     }
