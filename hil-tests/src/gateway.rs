@@ -22,6 +22,7 @@ pub struct Plan {
     max_bytes: String,
     namespace: Option<String>,
     tls: Option<(PathBuf, String)>,
+    keys: String,
 }
 
 impl Plan {
@@ -29,7 +30,15 @@ impl Plan {
     #[must_use]
     pub fn new(name: &str) -> Self {
         let max_bytes = "64MiB".to_owned();
-        Self { name: name.to_owned(), text: String::new(), state: None, max_bytes, namespace: None, tls: None }
+        Self {
+            name: name.to_owned(),
+            text: String::new(),
+            state: None,
+            max_bytes,
+            namespace: None,
+            tls: None,
+            keys: String::new(),
+        }
     }
 
     /// With a radio on a serial port.
@@ -102,14 +111,22 @@ impl Plan {
         self
     }
 
+    /// With another key under `[gateway]`.
+    #[must_use]
+    pub fn key(mut self, line: &str) -> Self {
+        self.keys.push_str(line);
+        self.keys.push('\n');
+        self
+    }
+
     fn toml(&self) -> String {
         let name = &self.name;
         let state = self.state.as_ref().map_or_else(|| format!("state/{name}"), |p| p.display().to_string());
         format!(
             "version = 1\n\n[gateway]\nname = \"{name}\"\nkeyfill = \"{name}.keyfill\"\nstate = \"{state}\"\n\
-             control = \"run/{name}.ctl\"\n\n[store]\nmax_bytes = \"{}\"\n\n[log]\nlevel = \"debug\"\nformat = \"text\"\n\n\
+             control = \"run/{name}.ctl\"\n{}\n[store]\nmax_bytes = \"{}\"\n\n[log]\nlevel = \"debug\"\nformat = \"text\"\n\n\
              [[link]]\nname = \"attach\"\nkind = \"unix\"\npath = \"run/{name}.sock\"\n{}",
-            self.max_bytes, self.text
+            self.keys, self.max_bytes, self.text
         )
     }
 }

@@ -53,7 +53,7 @@ impl Outcome {
     #[must_use]
     pub fn error(&self) -> Value {
         let objects = self.end.err.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
-        objects.filter_map(|v| v.get("error").cloned()).last().unwrap_or(Value::Null)
+        objects.filter_map(|v| v.get("error").cloned()).next_back().unwrap_or(Value::Null)
     }
 
     /// Holds the command to an exit code.
@@ -234,6 +234,12 @@ impl Follow {
     pub fn kill9(&mut self) {
         self.process.kill9();
         self.drain();
+    }
+
+    /// Process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Asks it to end; its exit code.

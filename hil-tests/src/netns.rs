@@ -110,9 +110,10 @@ fn limit(namespace: &str, device: &str, cable: Cable) {
         "ip", "netns", "exec", namespace, "tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", &rate, "burst",
         "3000", "latency", "400ms",
     ]);
+    // nft takes the end of a line for the end of a statement.
     let rules = format!(
-        "table netdev loss {{ chain in {{ type filter hook ingress device \"{device}\" priority 0; \
-         numgen random mod 100 < {} drop; }} }}",
+        "table netdev loss {{\nchain in {{\ntype filter hook ingress device \"{device}\" priority 0\n\
+         numgen random mod 100 < {} drop\n}}\n}}",
         cable.loss
     );
     must(&["ip", "netns", "exec", namespace, "nft", &rules]);

@@ -79,10 +79,10 @@ impl War {
         }
         let senders: Vec<_> = texts.iter().map(|(text, to)| self.start_send(text, *to)).collect();
         std::thread::sleep(moment);
-        let spared = usize::from(victim == Victim::Sender);
+        let doomed = usize::from(victim == Victim::Sender);
         self.strike(victim);
         for (n, (mut sender, (text, to))) in senders.into_iter().zip(texts).enumerate() {
-            if n < spared {
+            if n < doomed {
                 sender.kill9();
             }
             self.account(&mut sender, text, to);

@@ -107,12 +107,10 @@ fn a_store_of_a_newer_version_is_left_untouched() {
     let state = rig.mission("state/gw1");
     let originals: Vec<(PathBuf, Vec<u8>)> =
         files(&state).into_iter().map(|p| (p.clone(), std::fs::read(p).unwrap())).collect();
-    // A later format: the version follows the magic; every byte after the first four is tried as it.
     for (path, bytes) in &originals {
-        let mut later = bytes.clone();
-        later.iter_mut().skip(4).take(4).for_each(|b| *b = 0xEE);
-        std::fs::write(path, later).unwrap();
+        std::fs::write(path, later(bytes)).unwrap();
     }
+    assert!(originals.iter().any(|(_, b)| b.starts_with(b"PICKETSG")), "there are segments");
     let damaged: Vec<Vec<u8>> = originals.iter().map(|(p, _)| std::fs::read(p).unwrap()).collect();
     let refused = gw1.start_refused();
     assert_eq!(refused.code, 8, "{}", refused.err);
@@ -126,6 +124,17 @@ fn a_store_of_a_newer_version_is_left_untouched() {
     gw1.start();
     let inbox = rig.member("bravo", "gw1").inbox().expect(0);
     assert_eq!(inbox.lines[0]["text"], "kept");
+}
+
+/// The same segment as a later version would write it: spec §60.2.2 keeps magic, version and checksum in their places.
+fn later(segment: &[u8]) -> Vec<u8> {
+    let mut later = segment.to_vec();
+    if later.starts_with(b"PICKETSG") {
+        later[8..10].copy_from_slice(&0x7FFF_u16.to_be_bytes());
+        let sum = crc32fast::hash(&later[..60]);
+        later[60..64].copy_from_slice(&sum.to_be_bytes());
+    }
+    later
 }
 
 /// A small disk. Unmounted when dropped.

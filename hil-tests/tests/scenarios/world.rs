@@ -57,6 +57,9 @@ impl ByBroker {
     }
 }
 
+/// The next way is tried soon: a scenario does not wait two minutes for it.
+const SOON: &str = "link_timeout = \"10s\"";
+
 /// Two gateways with both.
 pub fn by_both(name: &str, rate: u32, duplex: Duplex) -> (ByBroker, Line) {
     let mut rig = Rig::new(name, &["alpha", "bravo"], &["gw1", "gw2"]);
@@ -64,8 +67,8 @@ pub fn by_both(name: &str, rate: u32, duplex: Duplex) -> (ByBroker, Line) {
     air.duplex = duplex;
     let radio = rig.radio(air, &["gw1", "gw2"]);
     let broker = rig.broker();
-    let gw1 = rig.gateway(Plan::new("gw1").radio(&radio.path(0), rate, duplex).uplink(&broker));
-    let gw2 = rig.gateway(Plan::new("gw2").radio(&radio.path(1), rate, duplex).uplink(&broker));
+    let gw1 = rig.gateway(Plan::new("gw1").key(SOON).radio(&radio.path(0), rate, duplex).uplink(&broker));
+    let gw2 = rig.gateway(Plan::new("gw2").key(SOON).radio(&radio.path(1), rate, duplex).uplink(&broker));
     (ByBroker { rig, broker, gw1, gw2 }, radio)
 }
 

@@ -41,12 +41,16 @@ pub fn bench(args: &[String]) -> Result<(), String> {
     crate::needs::install_missing();
     cargo::run(cargo().args(["build", "--release", "-p", "picketd", "-p", "picket"]))?;
     let folder = cargo::target_dir()?.join("release");
-    cargo::run(
-        cargo()
-            .args(["bench", "--quiet", "-p", "hil-tests", "--bench", "figures", "--"])
+    let tables = [("hil-tests", "figures"), ("picketd", "throughput")];
+    for (package, table) in tables {
+        let mut bench = cargo();
+        bench
+            .args(["bench", "--quiet", "-p", package, "--bench", table, "--"])
             .args(args)
-            .env("PICKET_BIN_DIR", folder),
-    )
+            .env("PICKET_BIN_DIR", &folder);
+        cargo::run(&mut bench)?;
+    }
+    Ok(())
 }
 
 /// The tests of the crate that owns the vectors, and of those that seal and enrol by them.
