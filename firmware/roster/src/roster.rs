@@ -44,7 +44,7 @@ struct Layout {
     keys: Range<usize>,
 }
 
-/// How content is padded before it is sealed (spec §40.9).
+/// How content is padded before it is sealed (spec §40.8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Padding {
     /// Not at all: fewest bytes on air, length shows.

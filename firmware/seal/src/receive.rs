@@ -20,7 +20,9 @@ const LANE: u8 = 0;
 /// State of a session from one peer. Secret; erased on drop.
 ///
 /// Every message is opened at most once: its key is gone afterwards. Store the state in the transaction that stores the
-/// message.
+/// message, and keep it until its epoch is over ([`crate::Change::Forget`]): an in-band session thrown away earlier would
+/// be begun again by a replay of its first message. A receiver that has no room refuses the new session, and never makes
+/// room by dropping an old one (S-40.4-6).
 #[derive(Clone)]
 pub struct ReceiveSession {
     id: SessionId,

@@ -33,12 +33,12 @@ fn activation_erases_e_and_r_and_keeps_p_until_the_end_and_d() {
     // Skipped epochs lose theirs as well; their messages may still come.
     for epoch in 0..=3 {
         assert_eq!(present(&alpha, epoch), (false, false, true));
-        assert!(alpha.disk.receive.contains_key(&(BRAVO, epoch, 0)));
+        assert!(alpha.disk.receive.contains_key(&(BRAVO, epoch, 0, Vec::new())));
         assert_eq!(alpha.disk.send.contains_key(&(BRAVO, epoch, 0)), epoch == 0 || epoch == 3);
     }
     alpha.activate(4);
     assert_eq!(present(&alpha, 0), (false, false, false));
-    assert!(!alpha.disk.receive.contains_key(&(BRAVO, 0, 0)));
+    assert!(!alpha.disk.receive.contains_key(&(BRAVO, 0, 0, Vec::new())));
     assert_eq!(alpha.disk.psks[&BRAVO].at(0).map(|_| ()), Err(PskError::Erased));
     assert!(alpha.disk.psks[&BRAVO].at(1).is_ok());
     assert_eq!(alpha.disk.pairing.epoch(), 1);

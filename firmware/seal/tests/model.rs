@@ -11,6 +11,25 @@ use picket_wire::Index;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
+/// Session ids go round after 15: what opened under an earlier turn must not open again.
+#[test]
+fn forty_in_band_sessions_in_one_epoch_open_each_message_once() {
+    let mut world = World::new([Storing::Every, Storing::Every]);
+    let mut sent = Vec::new();
+    for i in 0..40 {
+        world.devices[0].go_in_band(PEER[0]);
+        for j in 0..2 {
+            let words = format!("{i}.{j}");
+            let bytes = world.devices[0].seal(PEER[0], &words);
+            assert_eq!(world.devices[1].take(&bytes, false), Ok(words));
+            sent.push(bytes);
+        }
+    }
+    for bytes in &sent {
+        assert_eq!(world.devices[1].take(bytes, false), Err(Not::Open(OpenError::Replayed)));
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Send { from: usize },

@@ -22,7 +22,7 @@ fn pair() -> (SendSession, ReceiveSession) {
     alpha.activate(0);
     bravo.activate(0);
     let send = SendSession::decode(&alpha.disk.send[&(Index(2), 0, 0)]).unwrap().resume_exact();
-    let receive = ReceiveSession::decode(&bravo.disk.receive[&(Index(1), 0, 0)]).unwrap();
+    let receive = ReceiveSession::decode(&bravo.disk.receive[&(Index(1), 0, 0, Vec::new())]).unwrap();
     (send.reserve().persisted(), receive)
 }
 

@@ -176,7 +176,7 @@ fn every_envelope_on_file_opens_to_its_fields() {
         let messages = v["messages"].as_array().unwrap();
         let first = bytes(&messages[0]["envelope"]);
         let mut receive = match Envelope::parse(&first).unwrap().header().enc {
-            None => ReceiveSession::decode(&bravo.disk.receive[&(Index(1), EPOCH, 0)]).unwrap(),
+            None => ReceiveSession::decode(&bravo.disk.receive[&(Index(1), EPOCH, 0, Vec::new())]).unwrap(),
             Some(Encapsulated { prekey, x }) => {
                 assert_eq!(u32::from(prekey >> 1), EPOCH);
                 let seed = secrets.seeds(EPOCH).unwrap().p().unwrap();

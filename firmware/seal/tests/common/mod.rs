@@ -66,7 +66,10 @@ pub struct Disk {
     pub psks: BTreeMap<Index, Psk>,
     pub activated: Option<u32>,
     pub send: BTreeMap<(Index, u32, u16), Vec<u8>>,
-    pub receive: BTreeMap<(Index, u32, u16), Vec<u8>>,
+    /// By source, epoch, session id and `enc`; kept until the epoch is over, or a replay would begin one again.
+    pub receive: BTreeMap<(Index, u32, u16, Vec<u8>), Vec<u8>>,
+    /// The same keys, oldest first.
+    pub order: Vec<(Index, u32, u16, Vec<u8>)>,
     pub sid: BTreeMap<(Index, u32), u16>,
     pub inbox: Vec<(Identity, String)>,
 }
@@ -116,6 +119,7 @@ impl Device {
             activated: None,
             send: BTreeMap::new(),
             receive: BTreeMap::new(),
+            order: Vec::new(),
             sid: BTreeMap::new(),
             inbox: Vec::new(),
         };
@@ -150,7 +154,7 @@ impl Device {
             activated: old.activated,
         };
         let mut changes = Vec::new();
-        let have = |peer, epoch| old.receive.contains_key(&(peer, epoch, 0));
+        let have = |peer, epoch| old.receive.contains_key(&(peer, epoch, 0, Vec::new()));
         let done = activate(&before, to, old.psks.iter().map(|(i, p)| (*i, p)), have, |c| {
             changes.push(c);
             Ok::<(), std::convert::Infallible>(())
@@ -221,16 +225,42 @@ impl Device {
         let envelope = Envelope::parse(bytes).unwrap();
         let h = *envelope.header();
         let epoch = expand_epoch(h.epoch_low, self.epoch()).ok_or(Not::Session)?;
-        let key = (h.source, epoch, u16::from(h.session_low));
-        let known = self.disk.receive.get(&key).map(|b| ReceiveSession::decode(b).unwrap());
-        let mut session = match known {
-            Some(session) if session.claims(&envelope) => session,
-            Some(_) | None => self.begin(&envelope, epoch)?,
+        let sid = u16::from(h.session_low);
+        let same = |k: &&(Index, u32, u16, Vec<u8>)| (k.0, k.1, k.2) == (h.source, epoch, sid);
+        let enc = h.enc.map(|e| [&[e.prekey], &e.x[..]].concat());
+        let candidates: Vec<_> = match enc.clone() {
+            Some(enc) => vec![(h.source, epoch, sid, enc)],
+            None => self.disk.order.iter().rev().filter(same).take(2).cloned().collect(),
+        };
+        let mut refusal = Not::Session;
+        for key in candidates {
+            match self.try_session(&envelope, epoch, key, crash) {
+                Err(Not::Session) => (),
+                Err(Not::Open(e)) => refusal = Not::Open(e),
+                other => return other,
+            }
+        }
+        if refusal == Not::Session && enc.is_none() && sid == 0 {
+            return self.try_session(&envelope, epoch, (h.source, epoch, sid, Vec::new()), crash);
+        }
+        Err(refusal)
+    }
+
+    fn try_session(
+        &mut self,
+        envelope: &Envelope<'_>,
+        epoch: u32,
+        key: (Index, u32, u16, Vec<u8>),
+        crash: bool,
+    ) -> Result<String, Not> {
+        let mut session = match self.disk.receive.get(&key) {
+            Some(bytes) => ReceiveSession::decode(bytes).unwrap(),
+            None => self.begin(envelope, epoch)?,
         };
         let mut out = vec![0; 512];
         let before = encode_receive(&session);
-        let opened: Result<Opened<'_>, OpenError> = match session.open(&envelope, Far::Refuse, &mut out) {
-            Err(OpenError::FarJump { .. }) => session.open(&envelope, Far::Follow, &mut out),
+        let opened: Result<Opened<'_>, OpenError> = match session.open(envelope, Far::Refuse, &mut out) {
+            Err(OpenError::FarJump { .. }) => session.open(envelope, Far::Follow, &mut out),
             other => other,
         };
         let opened = match opened {
@@ -246,7 +276,9 @@ impl Device {
             return Err(Not::Crashed);
         }
         self.disk.inbox.push((opened.identity, words.clone()));
-        self.disk.receive.insert(key, encode_receive(&session));
+        if self.disk.receive.insert(key.clone(), encode_receive(&session)).is_none() {
+            self.disk.order.push(key);
+        }
         Ok(words)
     }
 
@@ -282,8 +314,10 @@ pub fn apply(disk: &mut Disk, change: Change) {
             disk.send.insert((s.id().to, s.id().epoch, 0), encode_send(&s));
         }
         Change::Receive(s) => {
-            let old = disk.receive.insert((s.id().from, s.id().epoch, 0), encode_receive(&s));
+            let key = (s.id().from, s.id().epoch, 0, Vec::new());
+            let old = disk.receive.insert(key.clone(), encode_receive(&s));
             assert!(old.is_none(), "a receive session begun twice");
+            disk.order.push(key);
         }
         Change::Seeds { epoch, seeds } => *disk.secrets.seeds_mut(epoch).unwrap() = seeds,
         Change::Psk { peer, psk } => {
@@ -292,7 +326,8 @@ pub fn apply(disk: &mut Disk, change: Change) {
         Change::Pairing(p) => disk.pairing = p,
         Change::Forget { before } => {
             disk.send.retain(|(_, epoch, _), _| *epoch >= before);
-            disk.receive.retain(|(_, epoch, _), _| *epoch >= before);
+            disk.receive.retain(|(_, epoch, _, _), _| *epoch >= before);
+            disk.order.retain(|(_, epoch, _, _)| *epoch >= before);
         }
         Change::Activated { epoch } => disk.activated = Some(epoch),
     }
