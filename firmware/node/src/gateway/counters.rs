@@ -64,24 +64,34 @@ impl Count {
 
 /// Counters since start.
 #[derive(Clone, Debug, Default)]
-pub struct Counters(BTreeMap<Count, u64>);
+pub struct Counters {
+    own: BTreeMap<Count, u64>,
+    /// Of links that are gone: what a closed connection refused stays visible.
+    gone: BTreeMap<String, u64>,
+}
 
 impl Counters {
     /// One more.
     pub fn add(&mut self, what: Count) {
-        *self.0.entry(what).or_insert(0) += 1;
+        *self.own.entry(what).or_insert(0) += 1;
     }
 
     /// How many so far.
     #[must_use]
     pub fn get(&self, what: Count) -> u64 {
-        self.0.get(&what).copied().unwrap_or(0)
+        self.own.get(&what).copied().unwrap_or(0)
     }
 
     /// By name, only what happened.
     #[must_use]
     pub fn by_name(&self) -> BTreeMap<String, u64> {
-        self.0.iter().map(|(what, n)| (what.name(), *n)).collect()
+        let own = self.own.iter().map(|(what, n)| (what.name(), *n));
+        own.chain(self.gone.iter().map(|(name, n)| (name.clone(), *n))).collect()
+    }
+
+    /// Keeps the counters of a link that is gone for good.
+    pub fn keep_link(&mut self, c: &picket_link::Counters) {
+        Self::merge_link(&mut self.gone, c);
     }
 
     /// Adds the link machines' counters under their own names.
