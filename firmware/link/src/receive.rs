@@ -271,7 +271,7 @@ impl Link {
     /// Returns whether the sender has finished and listens.
     fn control(&mut self, now: Instant, from: Index, message: Control) -> Result<bool, Drop> {
         match message {
-            Control::Receipt(_) | Control::Notice(_) => {
+            Control::Receipt(_) | Control::Notice(_) | Control::Claim(_) => {
                 let mut buf = [0; picket_wire::limits::CONTROL_MAX];
                 let (Some(identity), Ok(bytes)) = (message.parcel_identity(), message.encode(&mut buf)) else {
                     return Err(Drop::Body);
@@ -290,7 +290,7 @@ impl Link {
             Control::Ack { .. } | Control::AckDelivered { .. } | Control::Refuse { .. } => return Err(Drop::Body),
             // Presence is for all in earshot (spec §20.3).
             Control::Hello(_) => return Err(Drop::Body),
-            Control::Attach(_) | Control::Attached { .. } | Control::Drained { .. } | Control::Claim(_) => {
+            Control::Attach(_) | Control::Attached { .. } | Control::Drained { .. } => {
                 self.events.push_back(Event::Control { from: Some(from), message })
             }
         }

@@ -14,11 +14,11 @@ pub const HELLO_MAX: Duration = Duration::from_secs(300);
 /// Longest such pause while something waits: what is held must notice a neighbour that came up silently.
 pub const HELLO_BUSY: Duration = Duration::from_secs(30);
 
-/// Claims sent to a newly heard neighbour: one second of a 9600 bit/s channel. The rest follows from traffic.
-pub const CLAIMS_PER_GREETING: usize = 14;
+/// How long a claim is offered to a neighbour that does not answer; then it waits until the neighbour is heard again.
+pub const TELL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Pause after which an attachment is announced once more on links, as announcements are not acknowledged there.
-pub const ANNOUNCE_AGAIN: Duration = Duration::from_secs(20);
+/// Precedence of claims between neighbours: what waits for the member may be urgent.
+pub const CLAIM_PRECEDENCE: picket_wire::Precedence = picket_wire::Precedence::Immediate;
 
 /// How long custody may be refused when the program is about to stop.
 pub const DRAIN_RETRY: Duration = Duration::from_secs(5);

@@ -259,18 +259,18 @@ impl Control {
         }
     }
 
-    /// Identity of a receipt or notice as a parcel: SHA-256("PICKET-parcel" ‖ encoding with hops 0)[..16]. `None` for
-    /// messages that are not parcels.
+    /// Identity of a receipt, notice or claim as a parcel: SHA-256("PICKET-parcel" ‖ encoding with hops 0)[..16].
+    /// `None` for messages that are not parcels.
     #[must_use]
     pub fn parcel_identity(&self) -> Option<Identity> {
         let still = match *self {
             Self::Receipt(r) => Self::Receipt(Receipt { hops: 0, ..r }),
             Self::Notice(n) => Self::Notice(Notice { hops: 0, ..n }),
+            Self::Claim(claim) => Self::Claim(claim),
             Self::Hello(_)
             | Self::Attach(_)
             | Self::Attached { .. }
             | Self::Drained { .. }
-            | Self::Claim(_)
             | Self::Ack { .. }
             | Self::AckDelivered { .. }
             | Self::Refuse { .. }

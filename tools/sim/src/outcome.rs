@@ -34,6 +34,8 @@ pub struct Outcome {
     pub faults: Vec<String>,
     /// Bytes on air.
     pub on_air: u64,
+    /// What the gateways still held at the end, and why.
+    pub left: Vec<String>,
     /// When the last message was shown, or the run was given up.
     pub ended: Instant,
 }
@@ -97,7 +99,8 @@ impl fmt::Display for Outcome {
             Verdict::Kept => writeln!(f, "verdict    every promise kept"),
             Verdict::Broken(why) => {
                 writeln!(f, "verdict    BROKEN")?;
-                why.iter().try_for_each(|line| writeln!(f, "  {line}"))
+                why.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+                self.left.iter().try_for_each(|line| writeln!(f, "  held: {line}"))
             }
         }
     }

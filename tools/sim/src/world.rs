@@ -101,8 +101,23 @@ impl World {
             self.deliver();
         }
         self.outcome.ended = self.now;
+        self.outcome.left = (0..self.gateways.len()).flat_map(|n| self.held(n)).collect();
         self.outcome.on_air = (0..self.gateways.len()).map(|n| self.radio.counters(n).sent).sum();
         Ok(self.outcome)
+    }
+
+    /// What a gateway holds and why, in words.
+    fn held(&mut self, n: usize) -> Vec<String> {
+        let now = self.now;
+        let name = |i: picket_wire::Index| format!("#{}", i.0);
+        let Some(gateway) = self.gateways[n].running.as_mut() else { return vec![format!("gw{n} is not running")] };
+        let counters = format!("gw{n}: {:?}", gateway.all_counters());
+        let queue = gateway.queue(now, &name);
+        queue
+            .into_iter()
+            .map(|q| format!("gw{n} {} {} {}: {}", q.id, q.precedence, q.state, q.why))
+            .chain([counters])
+            .collect()
     }
 
     fn is_over(&self) -> bool {

@@ -51,9 +51,11 @@ impl<M: Medium> Gateway<M> {
             Event::Heard(who) => self.heard(now, id, who, dir),
             Event::Arrived(arrival) => self.arrived_by_link(now, id, &arrival, dir),
             Event::Accepted { offer, delivered } => {
-                let key = ParcelKey(offer.0);
-                self.accepted(now, key, delivered, dir);
+                if !self.telling.answered(id, offer) {
+                    self.accepted(now, ParcelKey(offer.0), delivered, dir);
+                }
             }
+            Event::Refused { offer, .. } if self.telling.answered(id, offer) => self.counters.add(Count::OffersRefused),
             Event::Refused { offer: OfferId(key), reason, retry } => {
                 self.offer_refused(now, ParcelKey(key), None, reason, retry);
             }
@@ -62,12 +64,16 @@ impl<M: Medium> Gateway<M> {
     }
 
     fn arrived_by_link(&mut self, now: Instant, id: LinkId, arrival: &Arrival, dir: &dyn Directory) {
-        let (hop_limit, round) = match arrival.kind {
-            ParcelKind::Envelope => picket_wire::control::offer_of(&arrival.bytes),
-            ParcelKind::Control => (Control::decode(&arrival.bytes).map_or(0, |c| c.hops()), 0),
-        };
+        let message = Control::decode(&arrival.bytes).ok().filter(|_| arrival.kind == ParcelKind::Control);
+        let (hop_limit, round) =
+            message.map_or_else(|| picket_wire::control::offer_of(&arrival.bytes), |message| (message.hops(), 0));
         let owed = Owed { from: arrival.from, identity: arrival.identity, hop_limit, round };
         let creditor = Creditor::Port { port: id.0, owed };
+        if let Some(Control::Claim(claim)) = message {
+            // No custody: the answer says only that it was heard. A power cut costs a detour, not a message.
+            self.claim_by_link(now, id, arrival.from, claim, dir);
+            return self.acknowledge(now, creditor, None, dir);
+        }
         let deposit = Deposit { kind: arrival.kind, identity: arrival.identity, bytes: &arrival.bytes, creditor };
         self.deposit(now, &deposit, dir);
     }

@@ -3,8 +3,7 @@
 use super::meta::{Fate, Incoming, Kind, Meta};
 use super::{Count, Gateway};
 use crate::io::{Directory, LinkId, Output, Report, StationKind, UplinkId};
-use crate::limits::{ANNOUNCE_AGAIN, CLAIMS_PER_GREETING};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use picket_relay::{ClaimOutcome, Ingress, ParcelKey, State};
 use picket_store::Medium;
@@ -19,8 +18,6 @@ pub(super) struct Attachments {
     stored: BTreeMap<Index, ParcelKey>,
     /// Attachments whose held parcels are still being handed over.
     draining: BTreeMap<Index, Draining>,
-    /// Claims to be announced once more on links.
-    again: BTreeSet<(Instant, Index)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +36,6 @@ impl Attachments {
     pub(super) fn port_removed(&mut self, port: u32) {
         self.draining.retain(|_, d| d.port != port);
     }
-
-    pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.again.first().map(|(at, _)| *at)
-    }
 }
 
 impl<M: Medium> Gateway<M> {
@@ -53,11 +46,10 @@ impl<M: Medium> Gateway<M> {
         }
         if dir.kind(who) == Some(StationKind::Gateway) && self.relay.neighbour(now, id.0, who) {
             self.out.push_back(Output::Report(Report::Neighbour { link: id, gateway: who }));
-            let here: Vec<Claim> = self.claims_here().take(CLAIMS_PER_GREETING).collect();
-            for claim in here {
-                self.send(now, id, None, Control::Claim(claim));
-            }
+            let here: Vec<Index> = self.claims_here().map(|c| c.member).collect();
+            self.telling.tell(id, who, here);
         }
+        self.telling.heard(id, who);
     }
 
     fn claims_here(&self) -> impl Iterator<Item = Claim> + '_ {
@@ -184,8 +176,8 @@ impl<M: Medium> Gateway<M> {
         self.store_claim(now, claim);
         let was_here = previous.is_some_and(|p| p.gateway == self.me);
         if claim.gateway == self.me {
-            self.announce(now, claim, dir);
-            self.attachments.again.insert((now + ANNOUNCE_AGAIN, claim.member));
+            self.publish_claim(claim, dir);
+            self.tell_neighbours(claim.member);
             if !was_here {
                 self.subscribe_member(claim.member, dir);
             }
@@ -202,29 +194,19 @@ impl<M: Medium> Gateway<M> {
         }
     }
 
-    fn announce(&mut self, now: Instant, claim: Claim, dir: &dyn Directory) {
-        self.publish_claim(claim, dir);
-        self.announce_on_links(now, claim);
-    }
-
-    fn announce_on_links(&mut self, now: Instant, claim: Claim) {
-        let with_gateways: Vec<LinkId> = self
-            .ports
-            .keys()
-            .copied()
-            .filter(|id| self.relay.surroundings().neighbours_on(id.0).next().is_some())
-            .collect();
-        for id in with_gateways {
-            self.send(now, id, None, Control::Claim(claim));
+    /// Every gateway in earshot is to learn where the member is.
+    fn tell_neighbours(&mut self, member: Index) {
+        for id in self.ports.keys() {
+            for gateway in self.relay.surroundings().neighbours_on(id.0) {
+                self.telling.tell(*id, gateway, [member]);
+            }
         }
     }
 
-    pub(super) fn announce_again(&mut self, now: Instant, _dir: &dyn Directory) {
-        while let Some((at, member)) = self.attachments.again.first().copied().filter(|(at, _)| *at <= now) {
-            self.attachments.again.remove(&(at, member));
-            if let Some(claim) = self.relay.routes().get(member).copied().filter(|c| c.gateway == self.me) {
-                self.announce_on_links(now, claim);
-            }
+    /// A neighbour told us an older claim than we know: it learns the newer one.
+    pub(super) fn claim_by_link(&mut self, now: Instant, id: LinkId, from: Index, claim: Claim, dir: &dyn Directory) {
+        if self.follow(now, claim, dir) == Some(ClaimOutcome::Older) {
+            self.telling.tell(id, from, [claim.member]);
         }
     }
 

@@ -60,7 +60,8 @@ impl<M: Medium> Gateway<M> {
     fn offer_next(&mut self, now: Instant, way: Way, id: LinkId, to: Index, dir: &dyn Directory) -> bool {
         let Some(key) = self.relay.peek(way) else { return false };
         let Some(port) = self.ports.get(&id).filter(|p| p.is_up()) else { return false };
-        if port.link.room(to) == 0 {
+        let precedence = self.custody.queue().entry(now, Seq(key.0)).map_or(Precedence::Deferred, |e| e.precedence);
+        if port.link.room_for(to, precedence) == 0 {
             return false;
         }
         let last_hop = matches!(way, Way::Attached { .. });

@@ -13,6 +13,7 @@ mod dispatch;
 mod meta;
 mod ports;
 mod status;
+mod tell;
 mod uplink;
 
 pub use counters::{Count, Counters};
@@ -30,6 +31,7 @@ use picket_wire::Index;
 use picket_wire::control::Control;
 use picket_wire::time::{Instant, Wall};
 use ports::{Port, Ports};
+use tell::Telling;
 use uplink::Uplinks;
 
 /// The machine. See the crate's documentation for how it is driven.
@@ -42,6 +44,7 @@ pub struct Gateway<M> {
     ports: Ports,
     uplinks: Uplinks,
     attachments: Attachments,
+    telling: Telling,
     counters: Counters,
     out: VecDeque<Output>,
     host: Host,
@@ -77,6 +80,7 @@ impl<M: Medium> Gateway<M> {
             ports: BTreeMap::new(),
             uplinks: Uplinks::default(),
             attachments: Attachments::default(),
+            telling: Telling::default(),
             counters: Counters::default(),
             out: VecDeque::new(),
             host: Host { wall, stopping: false, store_trouble: false },
@@ -109,7 +113,7 @@ impl<M: Medium> Gateway<M> {
             self.ports.values().filter_map(Port::next_wake).min(),
             self.relay.next_wake(),
             self.custody.next_hold(),
-            self.attachments.next_wake(),
+            self.telling.next_wake(),
             queue.next_deadline(),
             Some(queue.wake_at()).filter(|at| *at != Instant::FAR),
         ]
@@ -181,7 +185,7 @@ impl<M: Medium> Gateway<M> {
             self.acknowledge(now, creditor, None, dir);
         }
         self.greet(now, dir);
-        self.announce_again(now, dir);
+        self.offer_claims(now);
         self.dispatch(now, dir);
         self.say_drained(now);
         self.maintain(now);
@@ -238,9 +242,12 @@ impl<M: Medium> Gateway<M> {
     }
 
     fn port_removed(&mut self, now: Instant, link: LinkId) {
-        self.ports.remove(&link);
+        if let Some(port) = self.ports.remove(&link) {
+            self.counters.keep_link(port.link.counters());
+        }
         self.relay.port_removed(now, link.0);
         self.attachments.port_removed(link.0);
+        self.telling.port_removed(link);
         self.custody.forget_creditors(|c| matches!(c, custody::Creditor::Port { port, .. } if *port == link.0));
     }
 
