@@ -5,6 +5,7 @@ use crate::control::{self, Asked};
 use crate::links::{Links, Transmitted};
 use crate::mission::{Mission, MissionError};
 use crate::mqtt::{self, Told, Uplink};
+use crate::sync::{self, SyncThread};
 use crate::{notify, tls};
 use core::fmt;
 use picket_node::operator::{Reply, Request, Status, UplinkStatus};
@@ -13,17 +14,18 @@ use picket_shell::clock::Clock;
 use picket_shell::medium::FileMedium;
 use picket_shell::port::{self, Event};
 use picket_shell::unix::ListenError;
-use picket_store::{MediumError, OpenError, QueueLimits, Ticket};
+use picket_store::{MediumError, OpenError, QueueLimits};
 use picket_wire::time::Instant;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 /// Wall time is told to the node this often.
 const WALL_EVERY: Duration = Duration::from_secs(60);
+/// Name look-ups that may hang at once; the store has a thread of its own.
+const NAME_LOOKUPS: usize = 8;
 /// Events taken at once.
 const EVENTS: usize = 256;
 /// Reports of all uplinks waiting for the loop, each of up to a hundred events.
@@ -116,7 +118,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
     let ready = prepare(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(2)
+        .max_blocking_threads(NAME_LOOKUPS)
         .thread_stack_size(256 * 1024)
         .build()
         .map_err(StartError::System)?;
@@ -178,24 +180,6 @@ async fn either(a: &mut Signal, b: &mut Signal) {
     }
 }
 
-/// A sync under way on another thread. The store wants at most one at a time.
-#[derive(Debug, Default)]
-struct Sync {
-    wanted: Option<Ticket>,
-    running: Option<(Ticket, JoinHandle<Result<(), MediumError>>)>,
-}
-
-impl Sync {
-    /// Waits for the running one; for ever where there is none.
-    async fn finished(&mut self) -> (Ticket, Result<(), MediumError>) {
-        let Some((ticket, task)) = self.running.as_mut() else { return core::future::pending().await };
-        let ticket = *ticket;
-        let outcome = task.await.unwrap_or(Err(MediumError::Io(0)));
-        self.running = None;
-        (ticket, outcome)
-    }
-}
-
 struct Daemon {
     name: String,
     node: Gateway<FileMedium>,
@@ -204,7 +188,7 @@ struct Daemon {
     started: Instant,
     links: Links,
     uplinks: Vec<Uplink>,
-    sync: Sync,
+    sync: SyncThread,
     /// Inputs that follow from outputs.
     next: VecDeque<Input<'static>>,
 }
@@ -236,7 +220,7 @@ impl Daemon {
             started: now,
             links: Links::new(config.links),
             uplinks: uplinks.map(|(n, s)| Uplink::start(UplinkId(n), s, reports.clone())).collect(),
-            sync: Sync::default(),
+            sync: SyncThread::start().map_err(StartError::System)?,
             next: VecDeque::new(),
         };
         for input in daemon.links.fixed() {
@@ -267,7 +251,7 @@ impl Daemon {
                 Transmitted::Now => self.next.push_back(Input::Sent(link)),
                 Transmitted::Later | Transmitted::Gone => {}
             },
-            Output::Sync(ticket) => self.sync.wanted = Some(ticket),
+            Output::Sync(ticket) => self.sync.want(ticket),
             Output::Publish { uplink, publish, topic, payload, retain, expiry } => {
                 let Some(to) = self.uplinks.get_mut(usize::from(uplink.0)) else { return };
                 to.publish(publish, &topic, payload, retain, expiry);
@@ -304,7 +288,10 @@ impl Daemon {
                     tracing::info!(uplink = %from.name, "up");
                     self.tell(Input::UplinkUp(uplink));
                 }
-                Some(Told::Down(why)) => self.tell(Input::UplinkDown(uplink, why)),
+                Some(Told::Down(why)) => {
+                    tracing::warn!(uplink = %from.name, why, "broker away; tried again");
+                    self.tell(Input::UplinkDown(uplink, why));
+                }
                 Some(Told::Published(publish, matched)) => self.tell(Input::Published { uplink, publish, matched }),
                 Some(Told::Arrived(delivery, payload)) => {
                     self.tell(Input::Arrived { uplink, delivery, payload: &payload });
@@ -316,15 +303,11 @@ impl Daemon {
     /// Starts the sync that is wanted, if none is running. Called once for each batch of events: what was written
     /// meanwhile is answered by one sync.
     fn sync_next(&mut self) {
-        if self.sync.running.is_some() {
-            return;
-        }
-        let Some(ticket) = self.sync.wanted.take() else { return };
-        let job = self.node.medium_mut().syncer();
-        self.sync.running = Some((ticket, tokio::task::spawn_blocking(move || job.run())));
+        let Self { sync, node, .. } = self;
+        sync.run_next(|| node.medium_mut().syncer());
     }
 
-    fn synced(&mut self, (ticket, outcome): (Ticket, Result<(), MediumError>)) {
+    fn synced(&mut self, (ticket, outcome): sync::Outcome) {
         match outcome {
             Ok(()) => self.tell(Input::Synced(ticket)),
             Err(e) => {
@@ -342,13 +325,13 @@ impl Daemon {
 
     /// Whether a stop that was asked for may happen now: nothing is owed, or its time is over.
     fn may_stop(&self, stop_at: Option<Instant>) -> bool {
-        let quiet = || self.node.is_quiet() && self.sync.running.is_none() && self.links.drained();
+        let quiet = || self.node.is_quiet() && !self.sync.is_running() && self.links.drained();
         stop_at.is_some_and(|at| quiet() || self.clock.now() >= at)
     }
 
     async fn farewell(mut self) -> Result<(), StartError> {
-        if let Some((_, task)) = self.sync.running.take() {
-            let _ = task.await; // what was written is synced again below
+        if self.sync.is_running() {
+            let _ = self.sync.finished().await; // what was written is synced again below
         }
         for uplink in &mut self.uplinks {
             uplink.disconnect();

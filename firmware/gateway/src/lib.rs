@@ -10,4 +10,5 @@ pub mod links;
 pub mod mission;
 pub mod mqtt;
 mod notify;
+mod sync;
 pub mod tls;

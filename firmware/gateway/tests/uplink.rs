@@ -7,7 +7,8 @@ use common::Bench;
 use common::broker::{Broker, Ca};
 
 fn uplink(port: u16, host: &str, ca: &str, identity: Option<&str>) -> String {
-    let mut out = format!("[[uplink]]\nname = \"hq\"\nkind = \"mqtt\"\nurl = \"mqtts://{host}:{port}\"\nca = \"{ca}\"\n");
+    let mut out =
+        format!("[[uplink]]\nname = \"hq\"\nkind = \"mqtt\"\nurl = \"mqtts://{host}:{port}\"\nca = \"{ca}\"\n");
     if let Some(name) = identity {
         out += &format!("cert = \"{name}.pem\"\nkey = \"{name}.key\"\n");
     }
@@ -54,7 +55,8 @@ fn every_kind_of_tls_trouble_is_named() {
     }
     let plain = format!("[[uplink]]\nname = \"hq\"\nkind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n", broker.port);
     let daemon = bench.start("gw1", &plain);
-    daemon.await_status("TLS expected", |s| s["uplinks"][0]["state"].as_str().unwrap().contains("closed by the broker"));
+    daemon
+        .await_status("TLS expected", |s| s["uplinks"][0]["state"].as_str().unwrap().contains("closed by the broker"));
     drop((daemon, broker));
 
     ca.issue(bench.folder.path(), "broker", true);

@@ -56,7 +56,6 @@ impl FileMedium {
 
     /// Takes everything written so far and not yet synced into a job for another thread. Ask the store for its ticket
     /// first, then take the job, run it, then tell the store.
-    #[must_use]
     pub fn syncer(&mut self) -> Syncer {
         let folder = core::mem::take(&mut self.folder_dirty).then(|| self.folder.clone());
         Syncer { files: core::mem::take(&mut self.dirty).into_values().collect(), folder }

@@ -105,7 +105,7 @@ impl fmt::Display for Problem {
                 write!(f, "`{key}` is for links of kind {kinds}, this one is `{kind}`: remove it or change kind")
             }
             Self::NotATable { header } => write!(f, "write this as a table: {header}"),
-            Self::Missing { table, key } if table.is_empty() => write!(f, "`{key}` is missing: add it"),
+            Self::Missing { table: "", key } => write!(f, "`{key}` is missing: add it"),
             Self::Missing { table, key } => write!(f, "`{key}` is missing in {table}: add it"),
             Self::Value { key, expected } => write!(f, "`{key}` takes {expected}"),
             Self::ExactlyOne(a, b) => write!(f, "exactly one of `{a}` and `{b}` is needed"),

@@ -99,7 +99,6 @@ pub async fn run(uplink: UplinkId, settings: Settings, events: mpsc::Sender<Even
         let was_up = reporter.up;
         let why = trouble::explain(&error, settings.tls.is_some());
         if was_up || reported.as_ref() != Some(&why) {
-            tracing::warn!(uplink = %settings.name, %why, "broker away");
             reported = Some(why.clone());
             if reporter.report(What::Down(why)).await.is_err() || reporter.flush().await.is_err() {
                 return;

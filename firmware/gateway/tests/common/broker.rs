@@ -1,7 +1,9 @@
 //! A real mosquitto on a free loopback port, with TLS made on the spot.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -54,10 +56,7 @@ impl Broker {
     pub fn tls(folder: &Path) -> Self {
         let at = |name: &str| folder.join(name).display().to_string();
         let (ca, certificate, key) = (at("ca.pem"), at("broker.pem"), at("broker.key"));
-        Self::start(
-            folder,
-            &format!("cafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"),
-        )
+        Self::start(folder, &format!("cafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"))
     }
 
     fn start(folder: &Path, more: &str) -> Self {

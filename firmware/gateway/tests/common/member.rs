@@ -104,8 +104,13 @@ const OFFERED: usize = 4096;
 impl Member {
     pub fn attach(mission: &Provisioned, name: &str, socket: &Path) -> Self {
         let (reporter, events) = port::channel();
-        let config =
-            Config { framing: Framing::Cobs, mtu: None, air_bps: None, duplex: Duplex::Full, turn_round: Duration::ZERO };
+        let config = Config {
+            framing: Framing::Cobs,
+            mtu: None,
+            air_bps: None,
+            duplex: Duplex::Full,
+            turn_round: Duration::ZERO,
+        };
         let (_, secrets) = mission.device(name);
         Self {
             known: Known::new(mission, name),
