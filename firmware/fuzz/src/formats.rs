@@ -1,0 +1,61 @@
+//! Decoders: what decodes encodes back to the same bytes.
+
+use picket_roster::{AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, check_roster_format};
+use picket_seal::Content;
+use picket_wire::Lifetime;
+use picket_wire::control::Control;
+use picket_wire::envelope::{self, Envelope};
+use picket_wire::frame::{Around, Mask, decode_body};
+use picket_wire::keys::NetKeys;
+use picket_wire::limits::CONTROL_MAX;
+
+/// Frames: under the key of the vectors, so that their seeds unmask.
+pub fn wire_frame(data: &[u8]) {
+    let nk: [u8; 32] = core::array::from_fn(|i| i as u8);
+    let net = NetKeys::derive(&nk, 11);
+    let mut bytes = data.to_vec();
+    let Ok(frame) = Mask::new(&net).unmask(&mut bytes) else {
+        assert_eq!(bytes, data, "a refused frame was changed");
+        return;
+    };
+    let _ = decode_body(frame.kind(), frame.body());
+    let (kind, to) = (frame.kind(), frame.to());
+    if let Ok(authentic) = frame.authenticate(&net.mac, Around::default()) {
+        assert_eq!((authentic.kind(), authentic.to()), (kind, to));
+        let _ = authentic.body();
+    }
+}
+
+/// Envelopes: written again they are the same, and hops never change their identity.
+pub fn wire_envelope(data: &[u8]) {
+    let Ok(parsed) = Envelope::parse(data) else { return };
+    let mut again = vec![0; parsed.header().len()];
+    assert_eq!(parsed.header().write(&mut again), Ok(again.len()));
+    again.extend_from_slice(parsed.sealed());
+    assert_eq!(again, data);
+    envelope::set_mutable(&mut again, 200, 9, Lifetime::OVER);
+    envelope::set_flags(&mut again, 0xFF);
+    assert_eq!(Envelope::parse(&again).map(|e| e.identity()), Ok(parsed.identity()));
+}
+
+/// Control messages have one encoding.
+pub fn wire_control(data: &[u8]) {
+    let Ok(message) = Control::decode(data) else { return };
+    let mut buffer = [0; CONTROL_MAX];
+    assert_eq!(message.encode(&mut buffer), Ok(data));
+    let _ = message.parcel_identity();
+}
+
+/// Everything a provisioning file may be.
+pub fn roster_formats(data: &[u8]) {
+    let _ = check_roster_format(data);
+    let _ = Keyfill::check_format(data);
+    let _ = DeviceRequest::decode(data);
+    let _ = DeviceSecrets::decode(data);
+    let _ = AuthorityKey::from_bytes(data);
+}
+
+/// What is found inside an opened envelope.
+pub fn seal_content(data: &[u8]) {
+    let _ = Content::decode(data);
+}

@@ -1,0 +1,160 @@
+//! Replays every committed corpus file through its target, and some mutations of each: the part of fuzzing that needs
+//! no special compiler.
+
+use picket_fuzz::TARGETS;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn corpus(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target)
+}
+
+fn files(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut paths: Vec<_> = fs::read_dir(corpus(target))
+        .unwrap_or_else(|e| panic!("corpus/{target}: {e}"))
+        .map(|entry| entry.expect("readable folder").path())
+        .collect();
+    paths.sort();
+    paths.into_iter().map(|p| (p.clone(), fs::read(&p).expect("readable file"))).collect()
+}
+
+#[test]
+fn every_corpus_file_passes_its_target() {
+    for (name, target) in TARGETS {
+        let files = files(name);
+        assert!(!files.is_empty(), "corpus/{name} is empty");
+        for (path, data) in files {
+            println!("{}", path.display());
+            target(&data);
+        }
+    }
+}
+
+#[test]
+fn seeds_cut_and_damaged_pass_too() {
+    for (name, target) in TARGETS {
+        for (path, data) in files(name) {
+            println!("{}", path.display());
+            let step = 1 + data.len() / 48;
+            for at in (0..data.len()).step_by(step) {
+                target(&data[..at]);
+                for flip in [0x01, 0x80, 0xFF] {
+                    let mut bad = data.clone();
+                    bad[at] ^= flip;
+                    target(&bad);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn folders_and_targets_are_the_same() {
+    let mut folders: Vec<String> = fs::read_dir(corpus(""))
+        .expect("corpus")
+        .map(|e| e.expect("entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    folders.sort();
+    let mut targets: Vec<&str> = TARGETS.iter().map(|(n, _)| *n).collect();
+    targets.sort_unstable();
+    assert_eq!(folders, targets);
+}
+
+#[test]
+#[ignore = "writes seeds that do not exist yet"]
+fn write_missing_seeds() {
+    for (target, name, data) in seeds() {
+        let path = corpus(target).join(name);
+        fs::create_dir_all(corpus(target)).expect("folder");
+        if !path.exists() {
+            fs::write(path, data).expect("seed");
+        }
+    }
+}
+
+fn vectors(file: &str) -> serde_json::Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors").join(file);
+    serde_json::from_str(&fs::read_to_string(path).expect(file)).expect(file)
+}
+
+/// Collects every hex string of at least `least` bytes under one of `keys`.
+fn hexes(value: &serde_json::Value, keys: &[&str], found: &mut Vec<Vec<u8>>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                match value.as_str().filter(|_| keys.contains(&key.as_str())) {
+                    Some(text) => found.extend(hex::decode(text).ok()),
+                    None => hexes(value, keys, found),
+                }
+            }
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|v| hexes(v, keys, found)),
+        _ => (),
+    }
+}
+
+fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    let sources = [
+        ("wire_frame", "wire-frames.json", &["hex"][..]),
+        ("wire_envelope", "wire-envelopes.json", &["hex"][..]),
+        ("wire_control", "wire-control.json", &["hex"][..]),
+        ("roster_formats", "roster.json", &["hex", "file"][..]),
+    ];
+    for (target, file, keys) in sources {
+        let mut found = Vec::new();
+        hexes(&vectors(file), keys, &mut found);
+        seeds.extend(found.into_iter().enumerate().map(|(i, d)| (target, format!("vector-{i:02}"), d)));
+    }
+    seeds.extend(link_seeds());
+    for (i, kind) in (0..8u8).enumerate() {
+        let content = [&[kind, 0x40, 0, 0x10, 0x20][..], b"hello from the field"].concat();
+        seeds.push(("seal_content", format!("kind-{i}"), content));
+    }
+    for target in ["store_queue", "store_table"] {
+        seeds.push((target, "untouched".into(), vec![0]));
+        let edits: Vec<u8> = (0..60u8).flat_map(|n| [n % 3, n, n.wrapping_mul(41), n]).collect();
+        seeds.push((target, "edits".into(), [&[0][..], &edits].concat()));
+        seeds.push((target, "header-edits".into(), [&[0][..], &[0, 0, 9, 2, 1, 0, 12, 7, 2, 0, 3, 1]].concat()));
+        seeds.push((target, "shortened".into(), vec![0, 1, 0x02, 0x00, 255]));
+        seeds.push((target, "noise".into(), (0..600u32).map(|n| (n * 7919 >> 3) as u8 | 1).collect()));
+    }
+    seeds
+}
+
+fn link_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
+    let mut frames = Vec::new();
+    hexes(&vectors("wire-frames.json"), &["hex"], &mut frames);
+    let mut packets = vec![0x09];
+    let mut stream = vec![0x08];
+    for frame in frames.iter().filter(|f| f.len() < 200) {
+        packets.push(frame.len() as u8);
+        packets.extend(frame);
+        let stuffed = cobs(frame);
+        stream.push(stuffed.len() as u8);
+        stream.extend(stuffed);
+    }
+    let all = |choice: u8, ops: &[[u8; 2]]| [&[choice][..], &ops.concat()].concat();
+    let story: Vec<[u8; 2]> = (0..90u8).map(|n| [n.wrapping_mul(37), n.wrapping_mul(59)]).collect();
+    let calm = [[0, 3], [2, 9], [5, 200], [10, 100], [10, 250], [11, 250], [10, 250], [10, 250]];
+    vec![
+        ("link_bytes", "packets".into(), packets),
+        ("link_bytes", "stream".into(), stream),
+        ("link_pair", "calm-half-duplex".into(), all(4, &calm)),
+        ("link_pair", "calm-full-duplex".into(), all(8, &calm)),
+        ("link_pair", "packets-with-mtu".into(), all(3, &calm)),
+        ("link_pair", "story".into(), all(4, &story)),
+        ("link_pair", "story-full".into(), all(12, &story)),
+    ]
+}
+
+/// COBS with its delimiter, for frames of less than 254 bytes.
+fn cobs(frame: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for run in frame.split(|b| *b == 0) {
+        out.push(run.len() as u8 + 1);
+        out.extend(run);
+    }
+    out.push(0);
+    out
+}
