@@ -7,6 +7,30 @@
 //! A [`Roster`] is a view over bytes: ten thousand members need no heap. [`Roster::verify`] is the only constructor, so
 //! whoever holds a `Roster` holds a verified one. Likewise a [`Keyfill`] has passed every check that needs no keys of
 //! the device.
+//!
+//! ```
+//! use picket_roster::{AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, Kind, Roster, RosterDraft, limits};
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! // On the device: keys of its own, and a request with their public halves.
+//! let secrets = DeviceSecrets::generate(&[7; 32], 3)?; // 32 bytes of real randomness
+//! let mut buffer = vec![0; limits::REQUEST_MAX];
+//! let request = secrets.request("alpha", Kind::Member, &mut buffer)?;
+//!
+//! // At the authority: enrol, sign, make the keyfill.
+//! let authority = AuthorityKey::generate(&[9; 32])?;
+//! let mut draft = RosterDraft::new("exercise", 1_798_761_600)?;
+//! let index = draft.enrol(&DeviceRequest::verify(request)?, 0)?;
+//! let roster = draft.sign(&authority, 1_798_761_600)?;
+//! let roster = Roster::verify(roster, &authority.public()?)?;
+//! let file = authority.keyfill(&roster, index, 0, None)?;
+//!
+//! // On the device again.
+//! let keyfill = Keyfill::open(&file)?;
+//! keyfill.check_device(&secrets)?;
+//! assert_eq!(keyfill.owner()?.name, "alpha");
+//! # Ok(())
+//! # }
+//! ```
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(feature = "authority")]
