@@ -9,12 +9,13 @@ use std::path::PathBuf;
 /// Arguments of `send`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-The message is sealed and durable in the outbox when this returns; custody by a gateway is tried for up to 5 s. With no
-gateway in reach the message stays queued (exit 0), and any later command that attaches delivers it.
+The message is sealed and durable in the outbox when this returns; custody by a gateway is tried
+for up to 5 s. With no gateway in reach the message stays queued (exit 0), and any later command
+that attaches delivers it.
 
 Examples:
   picket send --home ./m/alpha --to bravo \"convoy at the bridge\"
-  picket send --home ./m/alpha --to bravo --precedence flash --ttl 30m --wait delivered --timeout 60s \"halt\"
+  picket send --home ./m/alpha --to bravo --precedence flash --ttl 30m --wait delivered \"halt\"
   date | picket send --home ./m/alpha --to bravo -
   picket send --home ./m/alpha --to bravo --file ./photo.jpg")]
 pub struct SendArgs {
@@ -59,8 +60,9 @@ pub enum Milestone {
 /// Arguments of `inbox`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Attaches, takes everything the gateway holds, prints the mailbox oldest first and exits; with no gateway in reach it
-prints what it has and exits with 6. Nothing is marked read: that is what `picket read ID` is for.
+Attaches, takes everything the gateway holds, prints the mailbox oldest first and exits; with no
+gateway in reach it prints what it has and exits with 6. Nothing is marked read: that is what
+`picket read ID` is for.
 
 Examples:
   picket inbox --home ./m/bravo --via unix:./m/run/gw2.sock

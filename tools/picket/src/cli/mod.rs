@@ -18,22 +18,24 @@ pub use provision::{
 
 const EXAMPLES: &str = "\
 Examples:
-  Make a bench mission with two members and two gateways, then start the gateways:
-    picket mission quickstart ./m --members alpha,bravo --gateways gw1,gw2 --unprotected
+  Make a bench mission with one gateway and two members, and start the gateway:
+    picket mission quickstart ./m --members alpha,bravo --gateways gw1 --unprotected
     picketd --config ./m/gw1.toml
-    picketd --config ./m/gw2.toml
 
   Follow bravo's mailbox in one terminal, send from alpha in another:
-    picket inbox --home ./m/bravo --via unix:./m/run/gw2.sock --follow
+    picket inbox --home ./m/bravo --via unix:./m/run/gw1.sock --follow
     picket send --home ./m/alpha --via unix:./m/run/gw1.sock --to bravo --wait delivered \"hello\"
 
-  See what became of it, and what a gateway holds:
+  See what became of it, and what the gateway holds:
     picket sent --home ./m/alpha
     picket gateway queue --control ./m/run/gw1.ctl
 
+  Two gateways, joined by a broker or by radios: see `picket mission quickstart --help`.
+
 Exit codes:
-  0 done · 1 internal · 2 usage or configuration · 3 timed out · 4 expired or refused · 5 cannot be sealed
-  6 no gateway · 7 home locked · 8 damaged state · 9 no such id";
+  0 done               3 timed out             6 no gateway    9 no such id
+  1 internal           4 expired or refused    7 home locked
+  2 usage, config      5 cannot be sealed      8 damaged state";
 
 /// Sends and reads end-to-end encrypted messages through Picket gateways, and provisions missions.
 #[derive(Debug, Parser)]

@@ -19,13 +19,21 @@ pub enum MissionCommand {
 /// Arguments of `mission quickstart`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Writes DIR/{roster, authority/, tls/, MEMBER/ …, GATEWAY.keyfill, GATEWAY.toml …}. Start each gateway with
-`picketd --config DIR/GATEWAY.toml`; members attach at DIR/run/GATEWAY.sock.
+Writes DIR/{roster, authority/, tls/, MEMBER/ …, GATEWAY.keyfill, GATEWAY.toml …}. Start each
+gateway with `picketd --config DIR/GATEWAY.toml`; members attach at DIR/run/GATEWAY.sock. One
+machine makes all keys here: for a real mission use `picket mission new` and `picket device new`.
 
 Examples:
-  picket mission quickstart ./m --members alpha,bravo --gateways gw1,gw2 --unprotected
-  picket mission quickstart ./m --members alpha,bravo --gateways gw1,gw2 --passphrase-file ./secret \\
-      --broker mqtts://127.0.0.1:8883 --radio gw1=/dev/ttyUSB0:57600/9600,gw2=/dev/ttyUSB1:57600/9600")]
+  One gateway, nothing else needed:
+    picket mission quickstart ./m --members alpha,bravo --gateways gw1 --unprotected
+
+  Two gateways joined by a broker; it gets ./m/tls/server.pem and server.key, and trusts ca.pem:
+    picket mission quickstart ./m --members alpha,bravo --gateways gw1,gw2 \\
+        --passphrase-file ./secret --broker mqtts://127.0.0.1:8883
+
+  Two gateways joined by radios of 57600 baud, 9600 bit/s on air:
+    picket mission quickstart ./m --members alpha,bravo --gateways gw1,gw2 --unprotected \\
+        --radio gw1=/dev/ttyUSB0:57600/9600,gw2=/dev/ttyUSB1:57600/9600")]
 pub struct QuickstartArgs {
     /// Where; must be new or empty.
     pub dir: PathBuf,
@@ -71,8 +79,8 @@ pub struct MissionNewArgs {
 /// Arguments of `mission enrol`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Writes DIR/roster (the next version) and DIR/NAME.keyfill for each device; for a gateway also DIR/NAME.toml and its
-TLS certificate. Hand each device its keyfill; hand all devices the new roster.
+Writes DIR/roster (the next version) and DIR/NAME.keyfill for each device; for a gateway also
+DIR/NAME.toml and its TLS certificate. Hand each device its keyfill, and all devices the new roster.
 
 Example:
   picket mission enrol ./m alpha/request gw1/request")]
