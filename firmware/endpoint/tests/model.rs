@@ -158,7 +158,7 @@ fn history(seed: u64, loss: u64, ops: &[Op]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_what_was_composed_arrives_once(
@@ -167,5 +167,24 @@ proptest! {
         ops in prop::collection::vec(op(), 5..40),
     ) {
         history(seed, loss, &ops);
+    }
+}
+
+/// More of them, for a spare hour: `cargo test -p picket-endpoint --test model -- --ignored`.
+mod many {
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        #[ignore = "minutes"]
+        fn whatever_happens_what_was_composed_arrives_once_many(
+            seed in any::<u64>(),
+            loss in 0..150u64,
+            ops in prop::collection::vec(op(), 5..40),
+        ) {
+            history(seed, loss, &ops);
+        }
     }
 }
