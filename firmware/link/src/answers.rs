@@ -110,6 +110,16 @@ impl Answers {
         Verdict::New
     }
 
+    /// Whether a repetition of this offer would be a duplicate.
+    pub(crate) fn remembers(&self, now: Instant, key: &Key) -> bool {
+        match self.known.get(key) {
+            None => false,
+            Some((_, Phase::Pending { since })) => now.since(*since) < PENDING_MAX,
+            Some((_, Phase::Held { .. })) => true,
+            Some((_, Phase::Decided { until, .. })) => now < *until,
+        }
+    }
+
     /// The neighbour asks for what is owed for parcels of this prefix.
     pub(crate) fn polled(&mut self, now: Instant, from: Index, prefix: u16) -> Polled {
         let mut low = [0; 16];

@@ -19,6 +19,8 @@ pub(crate) struct Cut {
     /// Pieces sent since one asked for a report.
     unasked: u32,
     polled: bool,
+    /// The first piece was sent. It holds the hop byte and lifetime of this offer, so it goes even if the neighbour
+    /// has it from an earlier one.
     started: bool,
 }
 
@@ -67,6 +69,11 @@ impl Cut {
         self.size
     }
 
+    /// Begins again: whatever the neighbour has put together was not this offer.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::new(self.total, self.size, self.limit);
+    }
+
     /// Whether a piece was ever sent.
     pub(crate) const fn started(&self) -> bool {
         self.started
@@ -85,12 +92,16 @@ impl Cut {
 
     /// The next piece to send.
     pub(crate) fn next(&self) -> Option<u16> {
+        if !self.started {
+            return Some(0);
+        }
         (self.sendable_count() > 0).then(|| self.base + self.sendable().trailing_zeros() as u16)
     }
 
     /// How many pieces may be sent before something must be heard.
     pub(crate) fn sendable_count(&self) -> u32 {
-        self.sendable().count_ones().min(self.limit.saturating_sub(self.flying.count_ones()))
+        let first = u32::from(!self.started && (self.base > 0 || self.sendable() & 1 == 0));
+        first + self.sendable().count_ones().min(self.limit.saturating_sub(self.flying.count_ones()))
     }
 
     /// Whether the next piece is to ask for a report: the last one for now, and twice in a window.
@@ -100,6 +111,7 @@ impl Cut {
 
     /// `index` was sent; `asking` when it asks for a report. Returns whether it went out before.
     pub(crate) fn sent(&mut self, index: u16, asking: bool) -> bool {
+        self.started = true;
         let Some(bit) = index.checked_sub(self.base).filter(|&b| b < REPORT_WINDOW) else {
             return false;
         };
@@ -109,7 +121,6 @@ impl Cut {
         self.orders[slot] = self.order;
         self.flying |= 1 << bit;
         self.unasked = if asking { 0 } else { self.unasked + 1 };
-        self.started = true;
         again
     }
 
@@ -234,6 +245,20 @@ mod tests {
         assert_eq!(cut.sendable_count(), 9);
         assert!(cut.report(10, 0, false).all);
         assert!(cut.report(u16::MAX, u64::MAX, false).all);
+    }
+
+    #[test]
+    fn the_first_piece_goes_even_if_it_is_there_already() {
+        let mut cut = Cut::new(100, 10, 64);
+        cut.polled();
+        cut.report(9, 0, true);
+        assert_eq!((cut.next(), cut.sendable_count()), (Some(0), 2));
+        cut.sent(0, false);
+        assert_eq!(cut.next(), Some(9));
+        cut.sent(9, true);
+        assert_eq!(cut.next(), None);
+        cut.restart();
+        assert_eq!(cut.sendable_count(), 10);
     }
 
     #[test]

@@ -140,15 +140,21 @@ pub(crate) fn decode(framing: Framing, run: &[u8], frame: &mut Vec<u8>) -> bool 
 
 /// Positions behind the start of `run` at which a frame with a first byte accepted by `first` may begin and end
 /// exactly with the run: noise, a cut frame or a damaged delimiter before a frame does not cost that frame.
-pub(crate) fn later_starts<'r>(run: &'r [u8], first: impl Fn(u8) -> bool + 'r) -> impl Iterator<Item = usize> + 'r {
-    (1..run.len().saturating_sub(1)).filter(move |&at| first(run[at + 1]) && ends_exactly(run, at))
-}
-
-fn ends_exactly(run: &[u8], mut at: usize) -> bool {
-    while let Some(&code) = run.get(at) {
-        at += usize::from(code).max(1);
+pub(crate) fn later_starts(run: &[u8], first: impl Fn(u8) -> bool) -> Vec<usize> {
+    // From behind, so that the work is one step a byte whatever the bytes are: blocks from `at` end with the run if
+    // those after the block at `at` do.
+    let mut ends = alloc::vec![false; run.len() + 1];
+    ends[run.len()] = true;
+    let mut starts = Vec::new();
+    for at in (1..run.len()).rev() {
+        let next = at + usize::from(run[at]).max(1);
+        ends[at] = ends.get(next).copied().unwrap_or(false);
+        if ends[at] && run.get(at + 1).is_some_and(|&byte| first(byte)) {
+            starts.push(at);
+        }
     }
-    at == run.len()
+    starts.reverse();
+    starts
 }
 
 #[cfg(test)]
@@ -216,7 +222,7 @@ mod tests {
         let mut run = alloc::vec![0x13, 0x77, 0xFE];
         run.extend(encoded(&frame));
         run.pop();
-        let starts: Vec<usize> = later_starts(&run, |b| b == 0x24).collect();
+        let starts = later_starts(&run, |b| b == 0x24);
         assert!(starts.contains(&3), "{starts:?}");
     }
 }

@@ -160,13 +160,23 @@ impl Link {
     /// without it, so that a receipt must go as a parcel of its own.
     pub fn acknowledge(&mut self, now: Instant, owed: Owed, delivered: Option<Token>, hold: Duration) -> bool {
         self.now = now;
+        self.drop_report(&owed);
         self.answers.acknowledge(now, owed.into(), delivered, hold)
     }
 
     /// Refuses a parcel.
     pub fn refuse(&mut self, now: Instant, owed: Owed, reason: RefuseReason, retry: Duration) {
         self.now = now;
+        self.drop_report(&owed);
         self.answers.refuse(now, owed.into(), reason, retry);
+    }
+
+    /// An answer says more than a report of the same parcel that still waits.
+    fn drop_report(&mut self, owed: &Owed) {
+        let ours = owed.identity.prefix().to_be_bytes();
+        self.reports.retain(|(to, report)| {
+            *to != owed.from || !matches!(report, Control::FragmentReport { prefix, .. } if *prefix == ours)
+        });
     }
 
     /// Queues a control message to one neighbour, or (`None`) to all in earshot. Not retransmitted.

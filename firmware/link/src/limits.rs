@@ -108,8 +108,9 @@ pub(crate) const DATA_PROBES: u32 = 2;
 /// Longest parcel that serves as a probe itself.
 pub(crate) const DATA_PROBE_MAX: usize = 256;
 
-/// MAC trials per run of bytes when a frame is searched behind noise: each costs a forger nothing and us an HMAC.
-pub(crate) const SALVAGE_TRIALS: usize = 16;
+/// Candidates tried per run of bytes when a frame is searched behind noise: each costs a forger nothing and us a
+/// decoding and an HMAC. False ones are about one in a hundred bytes at most.
+pub(crate) const SALVAGE_TRIALS: usize = 32;
 
 /// How far ahead of its air time a frame is handed to the medium: covers a late timer of the host, and is the most
 /// the modem's own queue holds.

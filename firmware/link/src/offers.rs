@@ -365,6 +365,9 @@ impl Offers {
                 tx.ask = !asked || tx.arrived;
                 if !tx.ask {
                     cut.rewind();
+                    if cut.next().is_none() {
+                        cut.restart();
+                    }
                 }
             }
             None => tx.ask = tx.arrived || self.shape.ask_first && !asked,

@@ -4,6 +4,7 @@ use crate::limits::{REASSEMBLIES_MAX, REASSEMBLIES_PER_PEER, REPORT_WINDOW};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use picket_wire::Index;
+use picket_wire::envelope::{HOP_BYTE, LIFETIME_BYTE};
 use picket_wire::frame::Fragment;
 
 /// Which reassembly: the sender, the first two bytes of the identity, the whole length.
@@ -193,7 +194,11 @@ impl Partial {
             return None;
         }
         if self.has(index) {
-            return (self.bytes[from..end] == *data).then_some(Taken::Duplicate);
+            return same_but_hop(index, &self.bytes[from..end], data).then(|| {
+                // The newest offer's hop byte and lifetime count: the answer covers them.
+                self.bytes[from..end].copy_from_slice(data);
+                Taken::Duplicate
+            });
         }
         self.bytes[from..end].copy_from_slice(data);
         self.have[usize::from(index / 64)] |= 1 << (index % 64);
@@ -217,6 +222,12 @@ impl Partial {
             .filter(|&bit| self.base.checked_add(bit).is_some_and(|i| self.has(i)))
             .fold(0, |map, bit| map | 1 << bit)
     }
+}
+
+/// Whether a fragment is the one held, but for the two header bytes that change when a parcel is offered again.
+fn same_but_hop(index: u16, held: &[u8], data: &[u8]) -> bool {
+    let changeable = |at: usize| index == 0 && (HOP_BYTE..=LIFETIME_BYTE).contains(&at);
+    held.len() == data.len() && held.iter().zip(data).enumerate().all(|(at, (a, b))| a == b || changeable(at))
 }
 
 #[cfg(test)]
@@ -289,6 +300,19 @@ mod tests {
         }
         let Taken::Complete(whole) = all.take(key(100), &fragment(14, 100, &bytes[..2])) else { panic!("incomplete") };
         assert_eq!(whole, bytes);
+    }
+
+    #[test]
+    fn offered_again_in_the_next_round_it_goes_on_with_the_new_hop_byte() {
+        let old = [9u8; 100];
+        let mut new = old;
+        (new[HOP_BYTE], new[LIFETIME_BYTE]) = (1, 2);
+        let mut all = Reassemblies::default();
+        for index in 0..9 {
+            all.take(key(100), &fragment(index, 100, &old[..10]));
+        }
+        assert_eq!(all.take(key(100), &fragment(0, 100, &new[..10])), Taken::Duplicate);
+        assert_eq!(all.take(key(100), &fragment(9, 100, &old[..10])), Taken::Complete(new.to_vec()));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::limits::{FINISHED_CUTS, FINISHED_CUTS_FOR, REPORT_ALL, REPORT_EVERY, 
 use crate::offers::hop_and_round;
 use crate::reassembly::{self, Taken};
 use alloc::vec::Vec;
-use picket_wire::control::Control;
-use picket_wire::envelope::{Envelope, FLAG_TURN, set_flags};
+use picket_wire::control::{Control, offer_of};
+use picket_wire::envelope::{Envelope, FLAG_TURN, HOP_BYTE, set_flags};
 use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked};
 use picket_wire::limits::WIRE_VERSION;
 use picket_wire::time::{Duration, Instant};
@@ -78,15 +78,9 @@ impl Link {
         }
         let ours = WIRE_VERSION << 5 | (keys.net().generation & 0b111) << 2;
         let starts = later_starts(run, |first| first & !0b11 == ours && first & 0b11 != Kind::Signed as u8);
-        let mut trials = SALVAGE_TRIALS;
-        for at in starts {
-            match self.try_run(now, &run[at..], frame, keys) {
-                Ok(()) => return Some(at),
-                Err(Drop::Mac) => trials -= 1,
-                Err(_) => {}
-            }
-            if trials == 0 {
-                break;
+        for at in from_both_ends(&starts).take(SALVAGE_TRIALS) {
+            if self.try_run(now, &run[at..], frame, keys).is_ok() {
+                return Some(at);
             }
         }
         None
@@ -312,7 +306,7 @@ impl Link {
 
     fn fragment(&mut self, now: Instant, from: Index, fragment: &Fragment<'_>) {
         let key = reassembly::Key { from, prefix: fragment.prefix, total: fragment.total };
-        if let Some(owed) = self.finished_cut(now, key) {
+        if let Some(owed) = self.finished_cut(now, key, fragment) {
             self.counters.duplicates += 1;
             if fragment.turn {
                 self.answers.heard(now, owed);
@@ -336,9 +330,19 @@ impl Link {
         }
     }
 
-    fn finished_cut(&self, now: Instant, key: reassembly::Key) -> Option<Key> {
-        let found = self.finished_cuts.iter().find(|(k, at, _)| *k == key && now.since(*at) < FINISHED_CUTS_FOR)?;
-        Some(found.2)
+    /// The offer that fragments of this key completed lately. It counts only while its answer is remembered, and not
+    /// when the first fragment shows another offer of the same envelope.
+    fn finished_cut(&mut self, now: Instant, key: reassembly::Key, fragment: &Fragment<'_>) -> Option<Key> {
+        let at = self.finished_cuts.iter().position(|(k, ..)| *k == key)?;
+        let (_, since, owed) = *self.finished_cuts.get(at)?;
+        let another = fragment.index == 0
+            && fragment.data.len() > HOP_BYTE
+            && offer_of(fragment.data) != (owed.hop_limit, owed.round);
+        if another || now.since(since) >= FINISHED_CUTS_FOR || !self.answers.remembers(now, &owed) {
+            self.finished_cuts.remove(at);
+            return None;
+        }
+        Some(owed)
     }
 
     fn reassembled(&mut self, now: Instant, key: reassembly::Key, bytes: &[u8]) {
@@ -377,6 +381,12 @@ impl Link {
 
 /// Least urgent: what [`Link::room`] answers for.
 pub(crate) const LEAST: Precedence = Precedence::Deferred;
+
+/// A short frame behind much noise is among the last candidates, a long one behind little among the first.
+fn from_both_ends(starts: &[usize]) -> impl Iterator<Item = usize> {
+    let halves = starts.iter().zip(starts.iter().rev());
+    halves.flat_map(|(first, last)| [*last, *first]).take(starts.len())
+}
 
 /// Prefix of the parcel that an answer names; `None` for other frames. Nothing is believed of it yet.
 fn answered_prefix(frame: &Unmasked<'_>) -> Option<u16> {

@@ -88,7 +88,6 @@ fn an_unpaced_stream_delivers_everything_once_in_order() {
     assert!(world.run(Duration::from_secs(60), |w| w.accepted(&[20_010, 20_000])));
     assert_eq!(world.stations[1].arrived.len(), 20_010);
     assert_eq!(world.stations[0].arrived.len(), 20_000);
-    println!("{:?} {:?}", world.stations[0].link.counters(), world.now);
     assert_eq!(world.stations[0].link.counters().retransmitted, 0);
     assert_eq!(world.stations[0].link.counters().stale_answers, 0);
 }
@@ -106,6 +105,23 @@ fn both_at_once_over_half_duplex_share_the_channel() {
     println!("both ways, half duplex: {efficiency:.3}, collisions {}", world.collisions);
     assert!(efficiency > 0.85, "{efficiency:.3}");
     assert!(world.collisions <= 2);
+}
+
+#[test]
+fn a_late_host_and_a_slow_medium_cost_little_in_half_duplex() {
+    for (latency, jitter) in [(0, 15), (30, 15), (80, 5), (80, 15)] {
+        let mut world = World::pair(&config(Some(9_600), Duplex::Half, 20));
+        world.faults.latency = Duration::from_millis(latency);
+        world.host_jitter = Duration::from_millis(jitter);
+        for n in 0..20 {
+            world.queue(0, offer(n, B, 1_000, Precedence::Routine));
+            world.queue(1, offer(n, A, 1_000, Precedence::Routine));
+        }
+        assert!(world.run(Duration::from_secs(200), |w| w.accepted(&[20, 20])));
+        let efficiency = Duration::of_air(40_000, 9_600).as_micros() as f64 / world.now.as_micros_for_test();
+        println!("latency {latency} ms, host late by {jitter} ms: {efficiency:.3}, {} collisions", world.collisions);
+        assert!(efficiency > 0.8, "{efficiency:.3}, {} collisions", world.collisions);
+    }
 }
 
 trait Micros {

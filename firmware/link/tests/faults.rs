@@ -304,3 +304,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn offered_again_in_the_next_round_a_transfer_goes_on() {
+    for at in [12, 27, 30] {
+        let mut world = World::pair(&config(Some(9_600), Duplex::Full, 0));
+        // Long enough that an offer can be withdrawn when all of it has arrived.
+        world.stations[1].durable_after = S(3);
+        world.queue(0, offer(1, B, 30_000, Precedence::Routine));
+        world.run(S(at), |_| false);
+        let mut again = offer(1, B, 30_000, Precedence::Routine);
+        again.bytes[5] ^= 0b0100;
+        again.bytes[6] -= 1;
+        again.id = picket_link::OfferId(2);
+        world.stations[0].link.withdraw(picket_link::OfferId(1));
+        world.queue(0, again);
+        assert!(world.run(S(120), |w| w.accepted(&[1, 0])), "withdrawn after {at} s");
+        if at == 12 {
+            assert!(world.bytes_on_air < 36_000, "{}", world.bytes_on_air);
+        }
+        let rounds: Vec<u8> = world.stations[1].arrived.iter().map(|(_, a)| a.owed().round).collect();
+        assert_eq!(rounds.last(), Some(&0), "answered in the round last offered");
+    }
+}
+
+#[test]
+fn a_refused_transfer_may_be_offered_again_when_its_time_has_come() {
+    let mut world = World::pair(&config(Some(9_600), Duplex::Full, 0));
+    world.stations[1].refuse_first = 1;
+    world.queue(0, offer(1, B, 5_000, Precedence::Routine));
+    assert!(world.run(S(60), |w| w.accepted(&[1, 0])));
+    assert_eq!(world.stations[1].arrived.len(), 2);
+}

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use picket_link::{Arrival, Config, Duplex, Event, Framing, Keyring, Link, Offer, OfferId, ParcelKind};
+use picket_wire::control::RefuseReason;
 use picket_wire::envelope::{Class, Header, set_mutable};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
@@ -138,6 +139,8 @@ pub struct Station {
     pub owing: Vec<(Instant, Arrival)>,
     pub tx: u64,
     pub refuse_first: u64,
+    pub again: Vec<(Instant, OfferId)>,
+    offered: BTreeMap<OfferId, Offer>,
 }
 
 impl Station {
@@ -155,6 +158,8 @@ impl Station {
             owing: Vec::new(),
             tx: 0,
             refuse_first: 0,
+            again: Vec::new(),
+            offered: BTreeMap::new(),
         }
     }
 }
@@ -177,6 +182,8 @@ pub struct World {
     number: u64,
     pub bytes_on_air: u64,
     pub traced: bool,
+    /// How late the host may serve a time-out.
+    pub host_jitter: Duration,
     packets: bool,
 }
 
@@ -200,6 +207,7 @@ impl World {
             number: 0,
             bytes_on_air: 0,
             traced: false,
+            host_jitter: Duration::ZERO,
             packets: config.framing == Framing::Packet,
         }
     }
@@ -218,6 +226,7 @@ impl World {
             }
             let next = self.next_event();
             assert!(next > self.now, "spins at {:?}", self.now);
+            let next = self.late(next);
             if next > end {
                 self.now = end;
                 self.service();
@@ -233,11 +242,19 @@ impl World {
         self.stations.iter().zip(counts).all(|(s, n)| s.accepted.len() >= *n)
     }
 
+    fn late(&mut self, next: Instant) -> Instant {
+        match self.host_jitter.0 {
+            0 => next,
+            most => next + Duration(self.rng.below(most)),
+        }
+    }
+
     fn next_event(&self) -> Instant {
         let wakes = self.stations.iter().filter_map(|s| s.link.next_wake());
         let owing = self.stations.iter().flat_map(|s| s.owing.iter().map(|(at, _)| *at));
         let air = self.air.keys().next().map(|(at, _)| *at);
-        wakes.chain(owing).chain(air).min().unwrap_or(Instant::FAR)
+        let again = self.stations.iter().flat_map(|s| s.again.iter().map(|(at, _)| *at));
+        wakes.chain(owing).chain(again).chain(air).min().unwrap_or(Instant::FAR)
     }
 
     fn deliver(&mut self) {
@@ -280,23 +297,35 @@ impl World {
                     s.arrived.push((now, arrival));
                 }
                 Event::Accepted { offer, .. } => s.accepted.push((now, offer)),
+                // Refused: offered again when it is time.
+                Event::Refused { offer, retry, .. } => s.again.push((now + retry, offer)),
                 other => s.others.push(other),
             }
         }
         let mut later = Vec::new();
         for (at, arrival) in std::mem::take(&mut s.owing) {
-            if at <= now {
+            if at <= now && s.refuse_first > 0 {
+                s.refuse_first -= 1;
+                s.link.refuse(now, arrival.owed(), RefuseReason::Full, Duration::from_secs(2));
+            } else if at <= now {
                 s.link.acknowledge(now, arrival.owed(), None, Duration::ZERO);
             } else {
                 later.push((at, arrival));
             }
         }
         s.owing = later;
+        s.again.retain(|(at, id)| {
+            if *at <= now {
+                s.backlog.extend(s.offered.get(id).cloned());
+            }
+            *at > now
+        });
         while let Some(next) = s.backlog.front() {
             if s.link.room_for(next.to, next.precedence) == 0 {
                 break;
             }
             let next = s.backlog.pop_front().unwrap();
+            s.offered.insert(next.id, next.clone());
             s.link.offer(now, next).unwrap();
         }
     }
