@@ -4,7 +4,7 @@ use crate::aad::{self, AAD_MAX};
 use crate::chain::{ChainKey, Tokens};
 use crate::content::{Content, ContentError};
 use crate::kem::{SetupError, sender_root, to_extension};
-use crate::limits::{CONTENT_MAX, ENC_EVERY, ENC_FIRST, RESERVE_BLOCK, SEND_STATE_MAX, SESSION_MAX};
+use crate::limits::{CONTENT_MAX, ENC_EVERY, ENC_FIRST, JUMP_MAX, RESERVE_BLOCK, SEND_STATE_MAX, SESSION_MAX};
 use crate::prekey::Prekey;
 use crate::session::{Local, Peer, SessionId, StateError};
 use core::fmt;
@@ -267,7 +267,8 @@ impl SendSession {
         let (next, reserved, chain) = (r.u32()?, r.u32()?, ChainKey(r.array()?));
         let enc = if flags & 1 == 0 { None } else { Some(Encapsulated { prekey: r.u8()?, x: r.array()? }) };
         r.end()?;
-        if flags > 3 || next > reserved.max(next) || (id.sid == 0) != enc.is_none() {
+        let ahead = reserved.checked_sub(next).is_some_and(|n| n <= JUMP_MAX);
+        if flags > 3 || !ahead || (id.sid == 0) != enc.is_none() {
             return Err(DecodeError::Value.into());
         }
         Ok(StoredSend(Self { id, enc, acknowledged: flags & 2 != 0, chain, next, reserved }))

@@ -296,6 +296,9 @@ fn stored_states_are_read_strictly() {
     let newer = |b: &[u8]| [&[2], &b[1..]].concat();
     assert_eq!(SendSession::decode(&newer(&s)).map(|_| ()), Err(StateError::Newer { version: 2 }));
     assert_eq!(ReceiveSession::decode(&newer(&r)).map(|_| ()), Err(StateError::Newer { version: 2 }));
+    let with_reserved = |n: u32| [&s[..24], &n.to_be_bytes(), &s[28..]].concat();
+    assert!(SendSession::decode(&with_reserved(65_535)).is_ok());
+    assert!(SendSession::decode(&with_reserved(65_536)).is_err(), "no receiver could follow");
     assert!(SendSession::decode(&[s, vec![0]].concat()).is_err());
 }
 
