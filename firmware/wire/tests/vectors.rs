@@ -2,7 +2,7 @@
 //!
 //! They are frozen: a changed vector is a changed wire version. `cargo test -p picket-wire --test vectors -- --ignored`
 //! writes only files that do not exist.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::expect_fun_call)]
 
 #[path = "common/cases.rs"]
 mod cases;
