@@ -62,6 +62,65 @@ async fn over_a_broker() {
 }
 
 #[tokio::test]
+async fn over_a_broker_that_goes_away_in_the_middle() {
+    let bench = Bench::new();
+    let mut broker = Broker::plain(bench.folder.path());
+    let uplink = format!("[[uplink]]\nname = \"hq\"\nkind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n", broker.port);
+    let daemons = both(&bench, [&uplink, &uplink]);
+    for daemon in &daemons {
+        daemon.await_status("up", |s| s["uplinks"][0]["state"] == "up");
+    }
+    let outage = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        broker.down();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        broker.up();
+    };
+    tokio::join!(carry(&bench, 2000, 200), outage);
+    for daemon in &daemons {
+        daemon.await_status("nothing is left in custody", |s| s["queued"] == 0);
+    }
+}
+
+#[tokio::test]
+async fn garbage_on_a_topic_is_counted_and_does_not_return() {
+    use rumqttc::v5::Event;
+    use rumqttc::v5::mqttbytes::{QoS, v5::Packet};
+    let bench = Bench::new();
+    let broker = Broker::plain(bench.folder.path());
+    let uplink = format!("[[uplink]]\nname = \"hq\"\nkind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n", broker.port);
+    let start = || {
+        let daemon = bench.start("gw1", &uplink);
+        daemon.await_status("up", |s| s["uplinks"][0]["state"] == "up");
+        daemon
+    };
+    let mut daemon = start();
+    let net = picket_wire::keys::NetKeys::derive(&bench.mission.authority.network_key(0), 0);
+    let topic = net.topic_name(picket_wire::keys::TopicKind::Gateway, bench.mission.device("gw1").0);
+    let topic = format!("picket/{}", hex::encode(topic));
+    let options = rumqttc::v5::MqttOptions::new("stranger", "127.0.0.1", broker.port);
+    let (client, mut machine) = rumqttc::v5::AsyncClient::new(options, 64);
+    for n in 0..20u8 {
+        let garbage: Vec<u8> = (0..n * 9).map(|b| b.wrapping_mul(37) ^ n).collect();
+        client.publish(&topic, QoS::AtLeastOnce, false, garbage).await.unwrap();
+    }
+    let mut acknowledged = 0;
+    while acknowledged < 20 {
+        let event = machine.poll().await.unwrap();
+        acknowledged += usize::from(matches!(event, Event::Incoming(Packet::PubAck(_))));
+    }
+    let dropped = |s: &serde_json::Value| -> u64 {
+        let counters = s["counters"].as_object().unwrap();
+        counters.iter().filter(|(k, _)| k.starts_with("uplink_")).filter_map(|(_, v)| v.as_u64()).sum()
+    };
+    daemon.await_status("all counted", |s| dropped(s) == 20);
+    daemon.terminate();
+    let daemon = start();
+    let after = daemon.status();
+    assert_eq!(dropped(&after), 0, "acknowledged: the broker does not deliver it again: {after}");
+}
+
+#[tokio::test]
 async fn over_a_serial_cable() {
     let bench = Bench::new();
     let [left, right] = cable(&bench);
