@@ -104,9 +104,10 @@ impl Cut {
         first + self.sendable().count_ones().min(self.limit.saturating_sub(self.flying.count_ones()))
     }
 
-    /// Whether the next piece is to ask for a report: the last one for now, and twice in a window.
+    /// Whether the next piece is to ask for a report: the first one (some may be there from an earlier offer), the
+    /// last one for now, and twice in a window.
     pub(crate) fn should_ask(&self) -> bool {
-        self.sendable_count() == 1 || (self.unasked + 1) * 2 >= self.limit
+        !self.started || self.sendable_count() == 1 || (self.unasked + 1) * 2 >= self.limit
     }
 
     /// `index` was sent; `asking` when it asks for a report. Returns whether it went out before.
@@ -270,7 +271,7 @@ mod tests {
             asks += u32::from(asking);
             cut.sent(i, asking);
         }
-        assert_eq!((cut.flying.count_ones(), asks), (8, 2));
+        assert_eq!((cut.flying.count_ones(), asks), (8, 3));
         cut.report(4, 0, false);
         assert_eq!(cut.sendable_count(), 4);
     }
