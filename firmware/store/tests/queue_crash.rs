@@ -96,38 +96,3 @@ fn a_power_cut_while_recovering_is_survived() {
         life.check(queue);
     }
 }
-
-fn dump(medium: &CrashMedium, title: &str) {
-    println!("== {title}");
-    for (id, len) in medium.segments() {
-        let bytes = medium.bytes(id);
-        let h = SegmentHeader::parse(&bytes);
-        let base = 0x1234_5678u32;
-        println!("slot {} len {len} header {:?}", id.0, h.map(|h| (h.serial - base, h.floor.wrapping_sub(base), h.before.wrapping_sub(base), h.before_end)));
-        for f in picket_store::log::scan::Scan::new(&bytes, None, None) {
-            match f {
-                picket_store::log::scan::Found::Record { offset, header, .. } => println!("   {offset} k{} seq {} serial {} synced {} len {}", header.kind, header.seq.0, header.serial.wrapping_sub(base), header.synced, header.len),
-                picket_store::log::scan::Found::Hole(h) => println!("   {} hole {}", h.offset, h.len),
-            }
-        }
-    }
-}
-
-#[test]
-fn debug_one() {
-    let (medium, life, _) = live(1, Some(236));
-    medium.reboot(Cut::Torn, 7320);
-    dump(&medium, "first");
-    let (queue, r) = common::open_queue(&medium);
-    println!("{:?}", r.losses);
-    let mut life = life.unwrap();
-    life.check(queue);
-    medium.crash_at(1 + 7320 % 60);
-    let _ = life.live(30);
-    medium.reboot(Cut::Torn, 7321);
-    dump(&medium, "second");
-    let (queue, r) = common::open_queue(&medium);
-    println!("{:?}", r.losses);
-    for e in queue.entries(Instant::ZERO) { println!("{:?} {:?}", e.seq, e.identity.0[7]); }
-    life.check(queue);
-}

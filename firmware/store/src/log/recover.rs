@@ -7,7 +7,7 @@ use super::format::{
     RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, VERSION, be32, kind, migratable,
 };
 use super::retire::{Retiring, Stage};
-use super::scan::{Found, Hole, Scan};
+use super::scan::{Found, Hole, Scan, serials};
 use super::space::Space;
 use super::tickets::Tickets;
 use super::{Config, Loc, Log, Segment, Seq, Sink, Ticket, filler};
@@ -127,10 +127,8 @@ impl<M: Medium> Log<M> {
     fn guess_serial(&self, slot: &Slot, known: Option<u32>) -> Result<Option<u32>, MediumError> {
         let bytes = read_whole(&self.medium, slot)?;
         let mut seen: BTreeMap<u32, u32> = BTreeMap::new();
-        for found in Scan::new(&bytes, None, None) {
-            if let Found::Record { header, .. } = found {
-                *seen.entry(header.serial).or_default() += 1;
-            }
+        for serial in serials(&bytes) {
+            *seen.entry(serial).or_default() += 1;
         }
         seen.retain(|serial, _| *serial >= self.floor && !self.segments.contains_key(serial));
         Ok(match known {
@@ -145,7 +143,7 @@ impl<M: Medium> Log<M> {
         let newest: Vec<(u32, Segment)> = self.segments.iter().rev().map(|(k, s)| (*k, *s)).collect();
         for (serial, segment) in newest {
             let bytes = self.load(&segment)?;
-            for found in Scan::new(&bytes, Some(serial), None) {
+            for found in Scan::new(&bytes, serial, None) {
                 if let Found::Record { header: RecordHeader { kind: kind::MARK, .. }, head, .. } = found {
                     self.floor = self.floor.max(be32(head, 0));
                 }
@@ -172,7 +170,7 @@ impl<M: Medium> Log<M> {
                 read.recovery.migrated_from = Some(segment.version);
                 self.purge_below = self.purge_below.max(serial.saturating_add(1));
             }
-            let used = read.segment(*serial, segment.id, Scan::new(&bytes, Some(*serial), end), sink);
+            let used = read.segment(*serial, segment.id, Scan::new(&bytes, *serial, end), sink);
             if let Some(segment) = self.segments.get_mut(serial) {
                 segment.used = used.min(segment.len);
             }
@@ -231,17 +229,10 @@ impl<M: Medium> Log<M> {
     /// serial must not be given again, and its place not be reused, lest they be taken for somebody's later.
     fn burnt(&mut self, slot: &Slot) -> Result<bool, MediumError> {
         let bytes = read_whole(&self.medium, slot)?;
-        let mut burnt = false;
-        for found in Scan::new(&bytes, None, None) {
-            if let Found::Record { header, .. } = found
-                && header.serial > self.head
-                && header.serial - self.head <= NEAR
-            {
-                self.next_serial = self.next_serial.max(header.serial.saturating_add(1));
-                burnt = true;
-            }
-        }
-        Ok(burnt)
+        let near = self.head.saturating_add(1)..=self.head.saturating_add(NEAR);
+        let top = serials(&bytes).filter(|serial| near.contains(serial)).max();
+        self.next_serial = self.next_serial.max(top.map_or(0, |serial| serial.saturating_add(1)));
+        Ok(top.is_some())
     }
 
     /// Tells damage from unfinished writes, and fills the latter so that they never look like damage later.

@@ -46,7 +46,7 @@ pub struct Victim {
 impl Victim {
     /// The next record or hole.
     pub fn next_found(&mut self) -> Option<Found<'_>> {
-        let mut scan = Scan::new(&self.bytes, Some(self.serial), Some(self.end)).from(self.at);
+        let mut scan = Scan::new(&self.bytes, self.serial, Some(self.end)).from(self.at);
         let found = scan.next();
         self.at = scan.at();
         found

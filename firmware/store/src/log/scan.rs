@@ -38,16 +38,15 @@ pub struct Hole<'a> {
 #[derive(Clone, Debug)]
 pub struct Scan<'a> {
     bytes: &'a [u8],
-    serial: Option<u32>,
+    serial: u32,
     end: Option<u32>,
     at: u32,
 }
 
 impl<'a> Scan<'a> {
-    /// Over the whole `bytes` of the segment `serial` (`None`: records of any segment, to see what a slot held), whose
-    /// records end at `end` if that is known.
+    /// Over the whole `bytes` of the segment `serial`, whose records end at `end` if that is known.
     #[must_use]
-    pub fn new(bytes: &'a [u8], serial: Option<u32>, end: Option<u32>) -> Self {
+    pub fn new(bytes: &'a [u8], serial: u32, end: Option<u32>) -> Self {
         Self { bytes, serial, end, at: SEGMENT_HEADER }
     }
 
@@ -72,7 +71,7 @@ impl<'a> Scan<'a> {
     fn resync(&self, mut at: u32) -> Option<u32> {
         let last = (self.bytes.len() as u32).checked_sub(RECORD_HEADER)?;
         while at <= last {
-            if parse_record(self.rest(at), self.serial) != Parsed::Nothing {
+            if parse_record(self.rest(at), Some(self.serial)) != Parsed::Nothing {
                 return Some(at);
             }
             at += ALIGN;
@@ -103,7 +102,7 @@ impl<'a> Scan<'a> {
             return Some(Found::Hole(self.hole(until)));
         }
         let header = RecordHeader::peek(self.rest(self.at))?;
-        if self.end.is_some() || self.serial != Some(header.serial) {
+        if self.end.is_some() || self.serial != header.serial {
             return None;
         }
         let until = self.at.saturating_add(header.size()).min(len & !(ALIGN - 1));
@@ -118,7 +117,7 @@ impl<'a> Iterator for Scan<'a> {
         if self.end.is_some_and(|end| self.at >= end) {
             return None;
         }
-        match parse_record(self.rest(self.at), self.serial) {
+        match parse_record(self.rest(self.at), Some(self.serial)) {
             Parsed::Record(header, head, body) => {
                 let offset = self.at;
                 self.at += header.size();
@@ -138,6 +137,16 @@ impl<'a> Iterator for Scan<'a> {
             },
         }
     }
+}
+
+/// Serials of all records that stand anywhere in `bytes`, whatever else does. Looks at every place: an old record that
+/// was partly overwritten must not hide the newer ones inside it.
+pub fn serials(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    let places = (SEGMENT_HEADER as usize..bytes.len()).step_by(ALIGN as usize);
+    places.filter_map(|at| match parse_record(bytes.get(at..)?, None) {
+        Parsed::Nothing => None,
+        Parsed::BadBody(header, _) | Parsed::Record(header, _, _) => Some(header.serial),
+    })
 }
 
 impl Hole<'_> {
