@@ -200,6 +200,16 @@ impl<V: Vault> Endpoint<V> {
         self.home.record.rolled_back
     }
 
+    /// The owner found damage in the vault after which an older value may have come back: the home is treated as one
+    /// restored from a backup ([`Event::HomeRolledBack`]), so that no key is ever used twice. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the vault does not take it: then the home must not be used.
+    pub fn distrust(&mut self, now: Instant) -> Result<(), VaultError> {
+        let sequence = self.home.record.sequence;
+        self.outrun(now, sequence)
+    }
+
     /// Counters so far.
     pub fn counters(&self) -> &Counters {
         &self.counters

@@ -30,6 +30,19 @@ impl HomeVault {
         self.state
     }
 
+    /// The last failure of the state, once.
+    pub const fn take_failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    /// Writes what lives anew, so that damage found at opening is not found again.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn renew(&mut self) -> Result<(), Failure> {
+        self.state.purge_now()
+    }
+
     fn note(&mut self, failure: Failure) -> VaultError {
         let error = match failure.exit {
             Exit::Damaged => VaultError::Damaged,

@@ -293,6 +293,43 @@ fn another_holder_must_know_the_key() {
 }
 
 #[test]
+fn a_damaged_home_says_so_and_goes_on_or_stops_with_its_code() {
+    let bench = Bench::new();
+    let alpha = bench.home("alpha");
+    for n in 0..4 {
+        assert_eq!(code(&run(&["send", "--home", &alpha, "--to", "bravo", &format!("message {n}")])), 0);
+    }
+    let segments: Vec<PathBuf> = std::fs::read_dir(Path::new(&alpha).join("state"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "seg"))
+        .collect();
+    let pristine: Vec<Vec<u8>> = segments.iter().map(|p| std::fs::read(p).unwrap()).collect();
+    for (segment, bytes) in segments.iter().zip(&pristine) {
+        let used = bytes.iter().rposition(|b| *b != 0).unwrap_or(0);
+        for part in 1..4 {
+            let mut bad = bytes.clone();
+            bad[used * part / 4] ^= 0x40;
+            for (path, good) in segments.iter().zip(&pristine) {
+                std::fs::write(path, if path == segment { &bad } else { good }).unwrap();
+            }
+            let sent = run(&["sent", "--home", &alpha]);
+            match code(&sent) {
+                0 | 8 => {}
+                other => panic!("exit {other} after damage in {}: {}", segment.display(), stderr(&sent)),
+            }
+            // Files that the repair made are not part of the next round.
+            for entry in std::fs::read_dir(Path::new(&alpha).join("state")).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|e| e == "seg") && !segments.contains(&path) {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn completions_are_made_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = run(&["completions", shell]);

@@ -4,7 +4,7 @@ use super::clients::{ClientId, Clients};
 use super::protocol::{Load, Reach, Reply, Request};
 use super::way::{Happened, Ways};
 use crate::error::{Exit, Failure};
-use crate::home::State;
+use crate::home::{Damage, State};
 use crate::limits;
 use crate::refusals;
 use crate::rows::{InboxRow, SentRow};
@@ -47,13 +47,19 @@ impl Desk {
     ///
     /// # Errors
     /// Usage when the home has not joined, damaged, or a newer format.
-    pub fn open(mut state: State, clock: Clock) -> Result<Self, Failure> {
+    pub fn open(mut state: State, damage: Option<&Damage>, clock: Clock) -> Result<Self, Failure> {
         let joined = state.has_joined()?;
-        let endpoint = Endpoint::open(HomeVault::new(state), clock.now(), clock.wall()).map_err(|e| match e {
+        let mut endpoint = Endpoint::open(HomeVault::new(state), clock.now(), clock.wall()).map_err(|e| match e {
             // It was here once.
             OpenError::Missing if joined => refusals::open(&OpenError::Damaged),
             e => refusals::open(&e),
         })?;
+        if let Some(damage) = damage {
+            if damage.stale {
+                endpoint.distrust(clock.now()).map_err(vault::failure)?;
+            }
+            endpoint.vault_mut().renew()?;
+        }
         Ok(Self {
             endpoint,
             clock,
@@ -130,11 +136,14 @@ impl Desk {
             }
         }
         if self.endpoint.failed() {
-            return Err(Failure::new(
-                Exit::Internal,
-                "the home's state cannot be written any more",
-                "check the disk and try again; nothing that was reported is lost",
-            ));
+            let unknown = || {
+                Failure::new(
+                    Exit::Internal,
+                    "the home's state cannot be written any more",
+                    "check the disk and try again; nothing that was reported is lost",
+                )
+            };
+            return Err(self.endpoint.vault_mut().take_failure().unwrap_or_else(unknown));
         }
         self.settle_reach();
         Ok(())

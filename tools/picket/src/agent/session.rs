@@ -124,14 +124,14 @@ impl Session {
 
     async fn with_desk(home: &Home, opened: Opened, via: &[Via], out: &Output) -> Result<Self, Failure> {
         let mut state = opened.state;
-        if let Some(damage) = opened.damage {
-            out.warn(&damage);
+        if let Some(damage) = &opened.damage {
+            out.warn(&damage.text);
         }
         let ways = if via.is_empty() { vault::remembered_ways(&mut state)? } else { via.to_vec() };
         if !via.is_empty() && vault::remembered_ways(&mut state)? != via {
             vault::remember_ways(&mut state, via)?;
         }
-        let desk = Desk::open(state, Clock::new(crate::runtime::TRUST))?;
+        let desk = Desk::open(state, opened.damage.as_ref(), Clock::new(crate::runtime::TRUST))?;
         let (commands, inbox) = mpsc::channel(limits::REQUESTS);
         let (sender, replies) = mpsc::channel(limits::REPLIES);
         let folder = Folder::open(home.path())?;

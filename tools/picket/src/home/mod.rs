@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 pub use cipher::Cipher;
-pub use state::{Opened, State, StateError};
+pub use state::{Damage, Opened, State, StateError};
 
 /// Where a home is, and the ciphers its passphrase opened.
 pub struct Home {

@@ -4,7 +4,7 @@ use crate::error::Failure;
 use crate::home::cipher::Cipher;
 use picket_shell::medium::FileMedium;
 use picket_shell::random;
-use picket_store::{BodyError, CommitError, Medium, MediumError, OpenError, Table, TableLimits, Work};
+use picket_store::{BodyError, CommitError, Medium, MediumError, OpenError, Subject, Table, TableLimits, Work};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,17 @@ impl fmt::Debug for State {
 pub struct Opened {
     /// The state.
     pub state: State,
-    /// Damage that opening found and went round, in words; the rest is intact.
-    pub damage: Option<String>,
+    /// Damage that opening found and went round.
+    pub damage: Option<Damage>,
+}
+
+/// What opening found damaged. Everything else is intact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// In words.
+    pub text: String,
+    /// It cannot be told whose the lost records were: an older value may have come back, as from a backup.
+    pub stale: bool,
 }
 
 /// Why the state cannot be opened.
@@ -103,8 +112,10 @@ impl State {
         let mut state = Self { path: path.to_owned(), table, cipher, names: BTreeMap::new() };
         let foreign = state.index();
         let lost = recovery.damaged().count() as u64 + u64::from(recovery.more_losses) + foreign;
-        let damage = (lost > 0).then(|| {
-            format!("{lost} records of {} are damaged and were left out; everything else is intact", path.display())
+        let stale = recovery.more_losses > 0 || recovery.damaged().any(|loss| loss.subject == Subject::Unknown);
+        let damage = (lost > 0).then(|| Damage {
+            text: format!("{lost} records of {} are damaged and were left out; check the disk", path.display()),
+            stale,
         });
         Ok(Opened { state, damage })
     }
