@@ -65,7 +65,7 @@ pub struct OfferId(pub u64);
 pub enum ParcelKind {
     /// `bytes` are an envelope.
     Envelope,
-    /// `bytes` are an encoded [`Control::Receipt`] or [`Control::Notice`].
+    /// `bytes` are an encoded [`Control::Receipt`], [`Control::Notice`] or [`Control::Claim`].
     Control,
 }
 
@@ -101,7 +101,7 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// What is owed for it: hop limit and custody round as offered (for receipts and notices: their hops, round 0).
+    /// What is owed for it: hop limit and custody round as offered (for control messages: their hops, round 0).
     #[must_use]
     pub fn owed(&self) -> Owed {
         let (hop_limit, round) = crate::offers::hop_and_round(self.kind, &self.bytes);

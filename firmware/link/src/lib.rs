@@ -56,17 +56,31 @@ pub struct Link {
     turn: Turn,
     offers: Offers,
     answers: Answers,
-    reassemblies: Reassemblies,
-    finished_cuts: VecDeque<(reassembly::Key, Instant, answers::Key)>,
-    reports: VecDeque<(Index, Control)>,
-    control: VecDeque<(Option<Index>, Control)>,
-    /// Who last used each hop address.
-    senders: BTreeMap<u8, Index>,
+    inbound: Inbound,
+    outbox: Outbox,
     hop_keys: HopKeys,
     events: VecDeque<Event>,
     counters: Counters,
-    scratch: Vec<u8>,
-    frame_buf: Vec<u8>,
+}
+
+/// What is being received.
+#[derive(Debug, Default)]
+struct Inbound {
+    reassemblies: Reassemblies,
+    finished_cuts: VecDeque<(reassembly::Key, Instant, answers::Key)>,
+    /// Who last used each hop address.
+    senders: BTreeMap<u8, Index>,
+    /// The frame under examination; kept for its allocation.
+    frame: Vec<u8>,
+}
+
+/// Small things that wait for air.
+#[derive(Debug, Default)]
+struct Outbox {
+    reports: VecDeque<(Index, Control)>,
+    control: VecDeque<(Option<Index>, Control)>,
+    /// The frame being written; kept for its allocation.
+    frame: Vec<u8>,
 }
 
 impl Link {
@@ -84,16 +98,11 @@ impl Link {
             turn: Turn::new(shape.half, config.turn_round),
             offers: Offers::new(shape),
             answers: Answers::default(),
-            reassemblies: Reassemblies::default(),
-            finished_cuts: VecDeque::new(),
-            reports: VecDeque::new(),
-            control: VecDeque::new(),
-            senders: BTreeMap::new(),
+            inbound: Inbound::default(),
+            outbox: Outbox::default(),
             hop_keys: HopKeys::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
-            scratch: Vec::new(),
-            frame_buf: Vec::new(),
         }
     }
 
@@ -112,8 +121,8 @@ impl Link {
         self.now = now;
         self.up = false;
         self.framer.restart();
-        self.control.clear();
-        self.reports.clear();
+        self.outbox.control.clear();
+        self.outbox.reports.clear();
     }
 
     /// Bytes from the medium, cut anywhere (COBS) or one packet (Packet).
@@ -174,7 +183,7 @@ impl Link {
     /// An answer says more than a report of the same parcel that still waits.
     fn drop_report(&mut self, owed: &Owed) {
         let ours = owed.identity.prefix().to_be_bytes();
-        self.reports.retain(|(to, report)| {
+        self.outbox.reports.retain(|(to, report)| {
             *to != owed.from || !matches!(report, Control::FragmentReport { prefix, .. } if *prefix == ours)
         });
     }
@@ -185,10 +194,10 @@ impl Link {
     /// Gives it back when the small control queue is full.
     pub fn send(&mut self, now: Instant, to: Option<Index>, message: Control) -> Result<(), Control> {
         self.now = now;
-        if self.control.len() >= CONTROL_QUEUE_MAX {
+        if self.outbox.control.len() >= CONTROL_QUEUE_MAX {
             return Err(message);
         }
-        self.control.push_back((to, message));
+        self.outbox.control.push_back((to, message));
         Ok(())
     }
 

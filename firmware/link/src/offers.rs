@@ -427,7 +427,7 @@ fn cut_of(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Cut> {
     (!whole).then(|| Cut::new(offer.bytes.len(), piece, shape.pieces_on_air(frame_limit)))
 }
 
-/// Spec §50.4: envelopes answer for the hop byte they were offered with, receipts and notices for their `hops`.
+/// Spec §50.4: envelopes answer for the hop byte they were offered with, control messages for their `hops`.
 fn suffix_of(offer: &Offer) -> [u8; 17] {
     let (hop_limit, round) = hop_and_round(offer.kind, &offer.bytes);
     ack_suffix(&offer.identity, hop_limit, round)
@@ -438,9 +438,8 @@ pub(crate) fn hop_and_round(kind: ParcelKind, bytes: &[u8]) -> (u8, u8) {
     match kind {
         ParcelKind::Envelope => offer_of(bytes),
         ParcelKind::Control => match Control::decode(bytes) {
-            Ok(Control::Receipt(r)) => (r.hops & 15, 0),
-            Ok(Control::Notice(n)) => (n.hops & 15, 0),
-            Ok(_) | Err(_) => (0, 0),
+            Ok(message) => (message.hops() & 15, 0),
+            Err(_) => (0, 0),
         },
     }
 }

@@ -46,14 +46,14 @@ impl Link {
 
     /// A whole run is one frame, or noise with a frame at its end.
     fn run(&mut self, now: Instant, run: &[u8], keys: &dyn Keyring) {
-        let mut frame = core::mem::take(&mut self.scratch);
+        let mut frame = core::mem::take(&mut self.inbound.frame);
         if let Err(drop) = self.try_run(now, run, &mut frame, keys) {
             match self.salvage(now, run, drop, &mut frame, keys) {
                 Some(noise) => self.counters.dropped_noise += noise as u64,
                 None => self.count(drop, run.len()),
             }
         }
-        self.scratch = frame;
+        self.inbound.frame = frame;
     }
 
     fn try_run(&mut self, now: Instant, run: &[u8], frame: &mut Vec<u8>, keys: &dyn Keyring) -> Result<(), Drop> {
@@ -147,7 +147,7 @@ impl Link {
     fn pairwise(&mut self, now: Instant, frame: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
         let low = frame.from();
         let (peer, frame) = self.authenticate(frame, keys).ok_or(Drop::Mac)?;
-        self.senders.insert(low, peer);
+        self.inbound.senders.insert(low, peer);
         self.authentic(now, peer);
         let given = match frame.body() {
             Ok(Body::Envelope(envelope)) => {
@@ -163,7 +163,7 @@ impl Link {
         };
         self.turn.heard(given && self.shape.half);
         if given && self.shape.half {
-            for key in self.reassemblies.touched(peer) {
+            for key in self.inbound.reassemblies.touched(peer) {
                 self.queue_report(key);
             }
         }
@@ -172,7 +172,7 @@ impl Link {
 
     fn authenticate<'f>(&mut self, frame: Unmasked<'f>, keys: &dyn Keyring) -> Option<(Index, Authentic<'f>)> {
         let low = frame.from();
-        let lately = self.senders.get(&low).copied();
+        let lately = self.inbound.senders.get(&low).copied();
         let mut frame = frame;
         if let Some(peer) = lately {
             match try_key(&mut self.hop_keys, frame, peer, &[], keys) {
@@ -292,7 +292,7 @@ impl Link {
     }
 
     fn polled(&mut self, now: Instant, from: Index, prefix: u16) {
-        let partial = self.reassemblies.with_prefix(from, prefix);
+        let partial = self.inbound.reassemblies.with_prefix(from, prefix);
         for key in &partial {
             self.queue_report(*key);
         }
@@ -313,11 +313,11 @@ impl Link {
             }
             return;
         }
-        match self.reassemblies.take(key, fragment) {
+        match self.inbound.reassemblies.take(key, fragment) {
             Taken::Duplicate => self.counters.duplicates += 1,
             Taken::Restarted => self.counters.dropped_fragment += 1,
             Taken::Stored { gap } => {
-                let unreported = self.reassemblies.unreported(key);
+                let unreported = self.inbound.reassemblies.unreported(key);
                 let volunteer = unreported >= if gap { 2 } else { REPORT_EVERY };
                 if !self.shape.half && volunteer && !fragment.turn {
                     self.queue_report(key);
@@ -333,13 +333,13 @@ impl Link {
     /// The offer that fragments of this key completed lately. It counts only while its answer is remembered, and not
     /// when the first fragment shows another offer of the same envelope.
     fn finished_cut(&mut self, now: Instant, key: reassembly::Key, fragment: &Fragment<'_>) -> Option<Key> {
-        let at = self.finished_cuts.iter().position(|(k, ..)| *k == key)?;
-        let (_, since, owed) = *self.finished_cuts.get(at)?;
+        let at = self.inbound.finished_cuts.iter().position(|(k, ..)| *k == key)?;
+        let (_, since, owed) = *self.inbound.finished_cuts.get(at)?;
         let another = fragment.index == 0
             && fragment.data.len() > HOP_BYTE
             && offer_of(fragment.data) != (owed.hop_limit, owed.round);
         if another || now.since(since) >= FINISHED_CUTS_FOR || !self.answers.remembers(now, &owed) {
-            self.finished_cuts.remove(at);
+            self.inbound.finished_cuts.remove(at);
             return None;
         }
         Some(owed)
@@ -353,15 +353,15 @@ impl Link {
             return;
         };
         let (hop_limit, round) = hop_and_round(ParcelKind::Envelope, bytes);
-        if self.finished_cuts.len() >= FINISHED_CUTS {
-            self.finished_cuts.pop_front();
+        if self.inbound.finished_cuts.len() >= FINISHED_CUTS {
+            self.inbound.finished_cuts.pop_front();
         }
-        self.finished_cuts.push_back((key, now, Key { from: key.from, identity, hop_limit, round }));
+        self.inbound.finished_cuts.push_back((key, now, Key { from: key.from, identity, hop_limit, round }));
         self.envelope(now, key.from, bytes);
     }
 
     fn queue_report(&mut self, key: reassembly::Key) {
-        if let Some((base, have)) = self.reassemblies.report(key) {
+        if let Some((base, have)) = self.inbound.reassemblies.report(key) {
             self.report(key.from, key.prefix, base, have);
         }
     }
@@ -369,13 +369,13 @@ impl Link {
     /// The latest report of a parcel replaces an earlier one that still waits.
     fn report(&mut self, to: Index, prefix: u16, base: u16, have: u64) {
         let bytes = prefix.to_be_bytes();
-        self.reports.retain(|(peer, old)| {
+        self.outbox.reports.retain(|(peer, old)| {
             *peer != to || !matches!(old, Control::FragmentReport { prefix, .. } if *prefix == bytes)
         });
-        if self.reports.len() >= REPORTS_MAX {
-            self.reports.pop_front();
+        if self.outbox.reports.len() >= REPORTS_MAX {
+            self.outbox.reports.pop_front();
         }
-        self.reports.push_back((to, Control::FragmentReport { prefix: bytes, base, have }));
+        self.outbox.reports.push_back((to, Control::FragmentReport { prefix: bytes, base, have }));
     }
 }
 

@@ -67,7 +67,7 @@ impl Link {
 
     /// Whether an answer, a report or a control message waits.
     fn small_talk(&self) -> bool {
-        self.answers.is_due() || !self.reports.is_empty() || !self.control.is_empty()
+        self.answers.is_due() || !self.outbox.reports.is_empty() || !self.outbox.control.is_empty()
     }
 
     /// Writes one frame; false when there is nothing to send. A frame without a key is skipped (true, nothing written).
@@ -77,11 +77,11 @@ impl Link {
             self.put_control(now, keys, out, Some(key.from), &answer.control(&key.identity), &suffix);
             return true;
         }
-        if let Some((to, report)) = self.reports.pop_front() {
+        if let Some((to, report)) = self.outbox.reports.pop_front() {
             self.put_control(now, keys, out, Some(to), &report, &[]);
             return true;
         }
-        if let Some((to, message)) = self.control.pop_front() {
+        if let Some((to, message)) = self.outbox.control.pop_front() {
             self.put_control(now, keys, out, to, &message, &[]);
             return true;
         }
@@ -151,7 +151,7 @@ impl Link {
         let (framer, pace, turn) = (&mut self.framer, &mut self.pace, &mut self.turn);
         let (counters, hop_keys) = (&mut self.counters, &mut self.hop_keys);
         let mut medium = Medium { framer, pace, turn, counters, hop_keys };
-        let end = medium.put(now, keys, out, &frame, &mut self.frame_buf);
+        let end = medium.put(now, keys, out, &frame, &mut self.outbox.frame);
         if self.offers.sent(pick, end, asking, keys.me()) {
             self.counters.retransmitted += 1;
         }
@@ -161,7 +161,7 @@ impl Link {
         let (framer, pace, turn) = (&mut self.framer, &mut self.pace, &mut self.turn);
         let (counters, hop_keys) = (&mut self.counters, &mut self.hop_keys);
         let mut medium = Medium { framer, pace, turn, counters, hop_keys };
-        medium.put(now, keys, out, frame, &mut self.frame_buf);
+        medium.put(now, keys, out, frame, &mut self.outbox.frame);
     }
 }
 
