@@ -78,7 +78,10 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Newer(version) => {
-                write!(f, "the store has format version {version}, newer than this program knows: use the newer program; nothing was changed")
+                write!(
+                    f,
+                    "the store has format version {version}, newer than this program knows: use the newer program; nothing was changed"
+                )
             }
             Self::WrongKind => f.write_str("the folder holds another kind of store: check the path"),
             Self::Limits => f.write_str("the limit in bytes is too small for four segments: raise it"),

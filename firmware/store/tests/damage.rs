@@ -176,7 +176,11 @@ fn a_flipped_bit_in_a_table_costs_one_key_or_is_reported() {
             let wrong = held.iter().filter(|(key, value)| table.get(key).unwrap().as_ref() != Some(value)).count();
             assert!(wrong <= 1, "{id:?} {byte}");
             assert!(wrong == 0 || recovery.damaged().count() == 1, "{id:?} {byte}: {:?}", recovery.losses);
-            if recovery.losses.first().is_some_and(|l| matches!(&l.subject, Subject::Keys(k) if !k.is_empty()) && l.seq.is_some()) {
+            if recovery
+                .losses
+                .first()
+                .is_some_and(|l| matches!(&l.subject, Subject::Keys(k) if !k.is_empty()) && l.seq.is_some())
+            {
                 let known = held.iter().filter(|(key, _)| !table.contains(key)).count();
                 assert!(known == wrong, "{id:?} {byte}: an old value came back");
             }

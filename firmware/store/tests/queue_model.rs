@@ -118,7 +118,8 @@ impl Run {
     }
 
     fn compare(&mut self) {
-        let entries: Vec<_> = self.queue.entries(self.now).map(|e| (e.seq, e.identity, e.meta.to_vec(), e.bytes)).collect();
+        let entries: Vec<_> =
+            self.queue.entries(self.now).map(|e| (e.seq, e.identity, e.meta.to_vec(), e.bytes)).collect();
         assert_eq!(entries.len(), self.model.held.len());
         for (seq, identity, meta, bytes) in entries {
             let (id, body, noted) = &self.model.held[&seq];

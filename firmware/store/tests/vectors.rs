@@ -78,8 +78,7 @@ fn describe(bytes: &[u8]) -> String {
     .unwrap();
     out.push_str("  \"records\": [\n");
     let mut lines = Vec::new();
-    let mut scan = Scan::new(bytes, header.serial, None);
-    while let Some(found) = scan.next() {
+    for found in Scan::new(bytes, header.serial, None) {
         let Found::Record { offset, header, head, body } = found else { panic!("{found:?}") };
         let raw = &bytes[offset as usize..(offset + header.size()) as usize];
         lines.push(format!(
@@ -101,7 +100,8 @@ fn segment(medium: &CrashMedium) -> Vec<u8> {
 
 /// The bytes in a vector's `hex` fields, one after the other, in a segment of 4096.
 fn bytes_of(vector: &str) -> Vec<u8> {
-    let mut bytes: Vec<u8> = vector.split("\"hex\": \"").skip(1).flat_map(|rest| unhex(rest.split('"').next().unwrap())).collect();
+    let mut bytes: Vec<u8> =
+        vector.split("\"hex\": \"").skip(1).flat_map(|rest| unhex(rest.split('"').next().unwrap())).collect();
     bytes.resize(4096, 0);
     bytes
 }

@@ -15,10 +15,11 @@ use crate::error::{ChangeError, CommitError};
 use crate::medium::{Medium, MediumError, SegmentId};
 use crate::report::{Subject, Usage};
 use format::{
-    Parsed, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, Step, StoreKind, VERSION, kind, parse_record, record_size,
+    Parsed, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, Step, StoreKind, VERSION, kind, parse_record,
+    record_size,
 };
-pub use retire::Victim;
 use retire::Retiring;
+pub use retire::Victim;
 use scan::Hole;
 use space::Space;
 use tickets::Tickets;
@@ -126,7 +127,14 @@ impl<M: Medium> Log<M> {
     }
 
     /// Appends a record. Nobody waits for it until [`Log::demand`].
-    pub fn append(&mut self, kind: u8, seq: Seq, head: &[u8], body: &[u8], urgency: Urgency) -> Result<Loc, AppendError> {
+    pub fn append(
+        &mut self,
+        kind: u8,
+        seq: Seq,
+        head: &[u8],
+        body: &[u8],
+        urgency: Urgency,
+    ) -> Result<Loc, AppendError> {
         if self.tickets.failed() {
             return Err(AppendError::Failed);
         }
@@ -266,7 +274,8 @@ impl<M: Medium> Log<M> {
     fn begin(&mut self, size: u32, urgency: Urgency) -> Result<(), AppendError> {
         let settled = self.tickets.settled();
         let need = SEGMENT_HEADER + size;
-        let len = if need <= self.config.segment_bytes { self.config.segment_bytes } else { need.next_multiple_of(4096) };
+        let len =
+            if need <= self.config.segment_bytes { self.config.segment_bytes } else { need.next_multiple_of(4096) };
         let id = self.slot(len, urgency)?;
         let serial = self.next_serial;
         let (before, before_end) = self.segments.get(&self.head).map_or((0, 0), |s| (self.head, s.used));

@@ -3,9 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::format::{
-    RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, VERSION, be32, kind, migratable,
-};
+use super::format::{RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, VERSION, be32, kind, migratable};
 use super::retire::{Retiring, Stage};
 use super::scan::{Found, Hole, Scan, serials};
 use super::space::Space;
@@ -118,7 +116,8 @@ impl<M: Medium> Log<M> {
     }
 
     fn adopt(&mut self, slot: &Slot, serial: u32, version: u16) {
-        let segment = Segment { id: slot.id, len: slot.len, used: SEGMENT_HEADER, live: 0, synced: 0, version, sealed: false };
+        let segment =
+            Segment { id: slot.id, len: slot.len, used: SEGMENT_HEADER, live: 0, synced: 0, version, sealed: false };
         self.segments.insert(serial, segment);
     }
 
@@ -132,7 +131,9 @@ impl<M: Medium> Log<M> {
         }
         seen.retain(|serial, _| *serial >= self.floor && !self.segments.contains_key(serial));
         Ok(match known {
-            Some(top) => seen.range(top.saturating_sub(NEAR)..=top.saturating_add(NEAR)).next_back().map(|(serial, _)| *serial),
+            Some(top) => {
+                seen.range(top.saturating_sub(NEAR)..=top.saturating_add(NEAR)).next_back().map(|(serial, _)| *serial)
+            }
             None => seen.iter().max_by_key(|(serial, count)| (**count, **serial)).map(|(serial, _)| *serial),
         })
     }
@@ -262,7 +263,8 @@ impl<M: Medium> Log<M> {
     fn give_header(&mut self, serial: u32) -> Result<(), MediumError> {
         let Some(segment) = self.segments.get(&serial) else { return Ok(()) };
         let (version, store, floor, next_seq) = (VERSION, self.config.store.byte(), self.floor, Seq(self.next_seq));
-        let header = SegmentHeader { version, store, serial, len: segment.len, floor, before: 0, before_end: 0, next_seq };
+        let header =
+            SegmentHeader { version, store, serial, len: segment.len, floor, before: 0, before_end: 0, next_seq };
         self.tickets.wrote();
         self.medium.write(segment.id, 0, &header.encode())
     }
@@ -294,7 +296,7 @@ impl Read {
     /// Reads one segment; returns where its records end.
     fn segment(&mut self, serial: u32, id: SegmentId, mut scan: Scan<'_>, sink: &mut impl Sink) -> u32 {
         let mut synced = 0;
-        while let Some(found) = scan.next() {
+        for found in scan.by_ref() {
             match found {
                 Found::Record { offset, header, head, body } => {
                     self.recovery.records += 1;
@@ -312,8 +314,14 @@ impl Read {
     fn suspect(&mut self, serial: u32, id: SegmentId, hole: &Hole<'_>, sink: &mut impl Sink) {
         let len = hole.about.map_or(0, |(header, _, _)| header.len);
         let subject = sink.hole(Loc { serial, offset: hole.offset, len }, hole);
-        let loss =
-            Loss { segment: id, offset: hole.offset, bytes: hole.len, cause: Cause::Unfinished, seq: hole.seq(), subject };
+        let loss = Loss {
+            segment: id,
+            offset: hole.offset,
+            bytes: hole.len,
+            cause: Cause::Unfinished,
+            seq: hole.seq(),
+            subject,
+        };
         self.suspects.push(Suspect { serial, loss });
     }
 }

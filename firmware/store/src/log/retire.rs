@@ -58,7 +58,9 @@ impl<M: Medium> Log<M> {
     pub fn pick(&self) -> Result<Option<Victim>, MediumError> {
         let after = self.retiring.back().map_or(0, |r| r.serial + 1);
         let oldest = self.segments.range(after..self.head).next();
-        let Some((&serial, segment)) = oldest.filter(|(serial, segment)| self.worth(**serial, segment)) else { return Ok(None) };
+        let Some((&serial, segment)) = oldest.filter(|(serial, segment)| self.worth(**serial, segment)) else {
+            return Ok(None);
+        };
         if self.retiring.len() >= MAX_RETIRING || self.tickets.failed() {
             return Ok(None);
         }
@@ -68,7 +70,8 @@ impl<M: Medium> Log<M> {
 
     fn worth(&self, serial: u32, oldest: &Segment) -> bool {
         let segment = u64::from(self.config.segment_bytes);
-        let dying = self.retiring.iter().filter_map(|r| self.segments.get(&r.serial)).map(|s| u64::from(s.len)).sum::<u64>();
+        let dying =
+            self.retiring.iter().filter_map(|r| self.segments.get(&r.serial)).map(|s| u64::from(s.len)).sum::<u64>();
         let free = self.space.free.iter().map(|(_, len)| u64::from(*len)).sum::<u64>();
         let log = self.space.total.saturating_sub(dying + free);
         let garbage = log.saturating_sub(self.space.live);

@@ -23,7 +23,13 @@ pub(super) struct Age {
 impl Age {
     /// Goes on after a restart; also returns the time switched off that was counted. `least` is an age that was
     /// certainly reached.
-    pub fn resume(stamp: Option<Stamp>, least: u64, now: Instant, wall: Option<Wall>, ahead: Duration) -> (Self, Duration) {
+    pub fn resume(
+        stamp: Option<Stamp>,
+        least: u64,
+        now: Instant,
+        wall: Option<Wall>,
+        ahead: Duration,
+    ) -> (Self, Duration) {
         let stamp = stamp.unwrap_or_default();
         let off = match (stamp.wall, wall) {
             (Some(before), Some(after)) => Duration(after.since(before).0.min(MAX_OFF.0)),

@@ -78,7 +78,9 @@ impl<M: Medium> Queue<M> {
     /// With the meta as last noted: the note is needed no more.
     fn rewrite_put(&mut self, old: &Old) -> Result<(), MediumError> {
         let seq = old.header.seq;
-        let (Some(put), Some(held)) = (PutHead::parse(&old.head), self.index.parcels.get_mut(&seq)) else { return Ok(()) };
+        let (Some(put), Some(held)) = (PutHead::parse(&old.head), self.index.parcels.get_mut(&seq)) else {
+            return Ok(());
+        };
         let head = PutHead { meta: &held.meta, ..put }.encode();
         let loc = self.log.append(kind::PUT, seq, &head, &old.body, Urgency::Urgent)?;
         self.log.release(old.loc.serial, u64::from(old.header.size()));

@@ -89,7 +89,12 @@ impl<M: Medium> Queue<M> {
     ///
     /// Everything the index shows after opening is durable, provided the medium synced what it had at hand when it
     /// was itself opened.
-    pub fn open(medium: M, limits: QueueLimits, now: Instant, wall: Option<Wall>) -> Result<(Self, Recovery), OpenError> {
+    pub fn open(
+        medium: M,
+        limits: QueueLimits,
+        now: Instant,
+        wall: Option<Wall>,
+    ) -> Result<(Self, Recovery), OpenError> {
         let config = config(&limits)?;
         let mut index = Index::default();
         let (log, mut recovery) = Log::open(medium, config, &mut index)?;
@@ -453,7 +458,8 @@ fn entry(seq: Seq, held: &Held, age: u64) -> Entry<'_> {
 
 /// A small store gets small segments, so that there are always enough of them.
 fn config(limits: &QueueLimits) -> Result<Config, OpenError> {
-    let segment_bytes = crate::limits::segment_bytes(limits.segment_bytes, limits.max_bytes).ok_or(OpenError::Limits)?;
+    let segment_bytes =
+        crate::limits::segment_bytes(limits.segment_bytes, limits.max_bytes).ok_or(OpenError::Limits)?;
     Ok(Config {
         store: StoreKind::Queue,
         segment_bytes,

@@ -49,7 +49,8 @@ impl Index {
                 continue;
             }
             for (key, value) in changes {
-                let newer = self.keys.get(&key).is_some_and(|v| v.loc > loc) || self.removed.get(&key).is_some_and(|l| *l > loc);
+                let newer = self.keys.get(&key).is_some_and(|v| v.loc > loc)
+                    || self.removed.get(&key).is_some_and(|l| *l > loc);
                 match value {
                     _ if newer => {}
                     Some(value) => drop(self.keys.insert(key, value)),

@@ -195,8 +195,8 @@ impl<M: Medium> Table<M> {
         let sets = || changes.iter().filter_map(|(key, value)| value.map(|v| (key, v.len() as u64 + key.len() as u64)));
         let fresh = sets().filter(|(key, _)| !self.contains(key)).count();
         let usage = self.log.usage();
-        let full = sets().next().is_some()
-            && usage.live_bytes + sets().map(|(_, len)| 48 + len).sum::<u64>() > usage.capacity;
+        let full =
+            sets().next().is_some() && usage.live_bytes + sets().map(|(_, len)| 48 + len).sum::<u64>() > usage.capacity;
         if full || (fresh > 0 && self.index.keys.len() + fresh > self.limits.max_keys as usize) {
             return Err(CommitError::Full);
         }
@@ -309,7 +309,8 @@ impl<M: Medium> Table<M> {
 }
 
 fn config(limits: &TableLimits) -> Result<Config, OpenError> {
-    let segment_bytes = crate::limits::segment_bytes(limits.segment_bytes, limits.max_bytes).ok_or(OpenError::Limits)?;
+    let segment_bytes =
+        crate::limits::segment_bytes(limits.segment_bytes, limits.max_bytes).ok_or(OpenError::Limits)?;
     Ok(Config {
         store: StoreKind::Table,
         segment_bytes,

@@ -63,7 +63,15 @@ impl QueueLife {
         let opened = Queue::open(medium.clone(), small_queue(), Instant::ZERO, None);
         let queue = opened.ok()?.0;
         let dice = Dice::new(seed);
-        Some(Self { queue, medium: medium.clone(), known: BTreeMap::new(), dice, number: 0, tried: None, syncing: None })
+        Some(Self {
+            queue,
+            medium: medium.clone(),
+            known: BTreeMap::new(),
+            dice,
+            number: 0,
+            tried: None,
+            syncing: None,
+        })
     }
 
     /// Some steps of a busy life.
