@@ -137,7 +137,12 @@ fn configuration(folder: &Path, tls: &Path, address: IpAddr, port: u16) -> Strin
     )
 }
 
-fn free_port() -> u16 {
+/// A port of loopback that is free now, and that no outgoing connection takes.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let offset = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap_or(0);
     wait::until("a free port", wait::PROMPT, || {

@@ -6,10 +6,12 @@
 
 mod crashes;
 mod hostile;
+mod kinds;
 mod messages;
 mod misfits;
 mod moves;
 mod namespaces;
 mod outages;
+mod privacy;
 mod stores;
 mod world;

@@ -1,6 +1,8 @@
 //! The picture of the house, held against `cargo metadata`: who may depend on whom, who reaches an async runtime, and
 //! what the gateway must not contain.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};

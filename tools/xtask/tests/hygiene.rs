@@ -1,5 +1,7 @@
 //! What holds for every file of the project.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
