@@ -138,6 +138,35 @@ fn heal(world: &mut World) {
     }
 }
 
+/// Says of each message that has not arrived where it is.
+fn explain(world: &mut World, known: &Known) {
+    let now = world.now;
+    let mut lost = Vec::new();
+    for (id, (from, to, text)) in &known.sent {
+        let m = world.endpoint(*from).outgoing(now, *id).unwrap();
+        if !matches!(m.state, State::Delivered | State::Read) {
+            let arrived = world.texts(*to).contains(text);
+            lost.push(format!("{id} {text:?} to {}: {}, {}; arrived: {arrived}", NAMES[*to], m.state, m.why));
+        }
+    }
+    if !lost.is_empty() {
+        for who in 0..3 {
+            let via = world.members[who].via;
+            let e = world.endpoint(who);
+            lost.push(format!("{}: via {via:?}, {:?}, {:?}", NAMES[who], e.standing(), e.counters()));
+        }
+    }
+    let posts = if lost.is_empty() { &mut [] } else { world.posts.as_mut_slice() };
+    for post in posts {
+        let queue = post.gateway.as_mut().unwrap().queue(now, &|i| format!("{}", i.0));
+        lost.push(format!("gateway {:?}", post.gateway.as_ref().unwrap().counters()));
+        let links = post.gateway.as_ref().unwrap().links(&|i| format!("{}", i.0));
+        lost.extend(links.into_iter().map(|l| format!("link: {l:?}")));
+        lost.extend(queue.into_iter().map(|q| format!("queue: {q:?}")));
+    }
+    assert!(lost.is_empty(), "{lost:#?}");
+}
+
 fn history(seed: u64, loss: u64, ops: &[Op]) {
     let mut world = World::new(seed);
     (world.loss, world.late) = (loss, loss / 2);
@@ -150,7 +179,13 @@ fn history(seed: u64, loss: u64, ops: &[Op]) {
     let arrived = |w: &mut World| {
         known.sent.iter().all(|(id, (from, ..))| matches!(w.state(*from, *id), State::Delivered | State::Read))
     };
-    world.run_until(Duration::from_secs(7200), arrived);
+    for _ in 0..720 {
+        if arrived(&mut world) {
+            break;
+        }
+        world.run(Duration::from_secs(10));
+    }
+    explain(&mut world, &known);
     check(&mut world, &known);
     for (from, to, text) in known.sent.values() {
         assert!(world.texts(*to).contains(text), "{text} of {from} is missing");
@@ -187,4 +222,44 @@ mod many {
             history(seed, loss, &ops);
         }
     }
+}
+
+#[test]
+fn regression_of_a_receipt_that_never_came() {
+    use Op::*;
+    let ops = [
+        Detach { who: 0 },
+        Run { ms: 2515 },
+        Run { ms: 1194 },
+        Send { from: 1, to: 0 },
+        Send { from: 1, to: 0 },
+        Send { from: 1, to: 0 },
+        Send { from: 0, to: 1 },
+        Restart { who: 1 },
+        Send { from: 0, to: 2 },
+        PowerCut { who: 0, after: 1, done: false },
+        PowerCut { who: 1, after: 0, done: false },
+        Run { ms: 1870 },
+        Send { from: 2, to: 1 },
+        Send { from: 2, to: 0 },
+        Kill { post: 1 },
+        Run { ms: 3240 },
+        Run { ms: 4874 },
+        Start { post: 1 },
+        Send { from: 2, to: 0 },
+        Send { from: 1, to: 0 },
+        Run { ms: 6966 },
+        ReadAll { who: 0 },
+        PowerCut { who: 0, after: 2, done: true },
+        Attach { who: 0, post: 1 },
+        Run { ms: 7104 },
+        Attach { who: 0, post: 0 },
+        Send { from: 0, to: 2 },
+        Attach { who: 2, post: 0 },
+        Start { post: 0 },
+        PowerCut { who: 2, after: 1, done: true },
+        Run { ms: 610 },
+        Run { ms: 4227 },
+    ];
+    history(10_955_560_152_965_339_931, 24, &ops);
 }

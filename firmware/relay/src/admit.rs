@@ -12,6 +12,8 @@ pub struct Offered {
     pub from: Index,
     /// Custody round of the offer.
     pub round: u8,
+    /// It has custody rounds: envelopes do, receipts and notices do not.
+    pub has_rounds: bool,
     /// Some lifetime is left.
     pub alive: bool,
     /// The destination is a member in our roster.
@@ -65,6 +67,8 @@ pub fn admit(offered: &Offered, known: Known) -> Admission {
         Known::Writing => Admission::Wait,
         Known::Held => Admission::AcknowledgeAgain(None),
         Known::Delivered(token) => Admission::AcknowledgeAgain(token),
+        // No round tells its return from a repetition; but where its destination is attached it can only have returned.
+        Known::PassedOn { .. } if !offered.has_rounds && offered.attached_here => fresh(offered),
         Known::PassedOn { from, round } if round == offered.round && from == offered.from => {
             Admission::AcknowledgeAgain(None)
         }
@@ -95,6 +99,7 @@ mod tests {
         identity: Identity([1; 16]),
         from: Index(7),
         round: 1,
+        has_rounds: true,
         alive: true,
         known_destination: true,
         attached_here: false,
@@ -119,6 +124,19 @@ mod tests {
         for (known, decision) in table {
             assert_eq!(admit(&OFFER, known), decision, "{known:?}");
         }
+    }
+
+    #[test]
+    fn a_receipt_that_returns_to_where_its_member_now_is_attached_is_taken_again() {
+        let back = Offered { has_rounds: false, attached_here: true, ..OFFER };
+        for from in [Index(7), Index(8)] {
+            assert_eq!(admit(&back, Known::PassedOn { from, round: 1 }), Admission::Take);
+        }
+        let elsewhere = Offered { attached_here: false, ..back };
+        let refused = Admission::Refuse(RefuseReason::PassedOn);
+        assert_eq!(admit(&elsewhere, Known::PassedOn { from: Index(8), round: 1 }), refused);
+        let envelope = Offered { has_rounds: true, ..back };
+        assert_eq!(admit(&envelope, Known::PassedOn { from: Index(8), round: 1 }), refused);
     }
 
     #[test]

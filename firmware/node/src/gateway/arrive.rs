@@ -89,6 +89,7 @@ impl<M: Medium> Gateway<M> {
             identity: deposit.identity,
             from: meta.ingress.from,
             round: meta.round,
+            has_rounds: deposit.kind == ParcelKind::Envelope,
             alive: lifetime > Duration::ZERO,
             known_destination: dir.kind(meta.destination) == Some(StationKind::Member),
             attached_here: self.relay.surroundings().attached_port(meta.destination).is_some(),
