@@ -173,10 +173,10 @@ impl Session {
             }
         });
         let mut session = Self { side: Side::Agent { writer, reader }, replies, reach: Reach::Trying };
-        match session.agree(via).await {
-            Ok(()) => Ok(Some(session)),
-            Err(failure) if failure == gone() => Ok(None),
-            Err(failure) => Err(failure),
+        match tokio::time::timeout(limits::HOLDER_WAIT, session.agree(via)).await {
+            Ok(Ok(())) => Ok(Some(session)),
+            Ok(Err(failure)) if failure != gone() => Err(failure),
+            Ok(Err(_)) | Err(_) => Ok(None),
         }
     }
 

@@ -41,7 +41,7 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "picket", version, after_help = EXAMPLES, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
-    /// Print one JSON object a line; errors as JSON on standard error.
+    /// Print one JSON object a line; errors and warnings as JSON on standard error.
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.

@@ -17,7 +17,7 @@ use picket_shell::random;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-pub use cipher::Cipher;
+pub use cipher::{Cipher, Forged};
 pub use state::{Damage, Opened, State, StateError};
 
 /// Where a home is, and the ciphers its passphrase opened.
