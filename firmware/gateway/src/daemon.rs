@@ -208,7 +208,7 @@ impl Daemon {
             uplink_rate: config.gateway.uplink_rate,
             ..GatewayConfig::default()
         };
-        let me = picket_link::Keyring::me(&ready.mission);
+        let me = picket_node::leaf::Keyring::me(&ready.mission);
         let node =
             Gateway::open(settings, me, medium, limits, now, clock.wall()).map_err(|e| StartError::Store(folder, e))?;
         let uplinks = (0..).zip(ready.uplinks);

@@ -1,7 +1,7 @@
 //! What the gateway knows of its mission: the keyfill it was given, and the newest roster it has accepted since.
 
 use core::fmt;
-use picket_link::Keyring;
+use picket_node::leaf::Keyring;
 use picket_node::{Directory, StationKind};
 use picket_roster::{
     AgreementSecret, Keyfill, KeyfillError, Kind, Roster, RosterError, Upgrade, UpgradeError, upgrade, verify_claim,

@@ -7,7 +7,7 @@ pub mod table;
 
 pub use error::{ConfigError, Problem};
 
-use picket_link::{Duplex, Framing};
+use picket_node::leaf::{Duplex, Framing};
 use picket_shell::clock::Trust;
 use picket_shell::{limits, serial, udp, unix};
 use picket_wire::time::Duration;
@@ -77,7 +77,7 @@ pub struct Link {
     /// What opens it.
     pub medium: Medium,
     /// What the link machine must know.
-    pub machine: picket_link::Config,
+    pub machine: picket_node::leaf::LinkConfig,
 }
 
 /// What opens a link.
@@ -356,7 +356,7 @@ fn only_kind<'i>(table: &Spanned<DeTable<'i>>) -> Spanned<DeTable<'i>> {
     Spanned::new(table.span(), copy)
 }
 
-fn machine(medium: &Medium, values: &Values) -> picket_link::Config {
+fn machine(medium: &Medium, values: &Values) -> picket_node::leaf::LinkConfig {
     let (framing, mtu, baud) = match medium {
         Medium::Serial(s) => (Framing::Cobs, None, Some(s.baud)),
         Medium::Udp(_) => (Framing::Packet, Some(values.number("mtu")), None),
@@ -373,7 +373,7 @@ fn machine(medium: &Medium, values: &Values) -> picket_link::Config {
         Duplex::Full => Duration::ZERO,
     };
     let air_bps = values.maybe_number("air_bps").and_then(|n| u32::try_from(n).ok()).or(baud);
-    picket_link::Config { framing, mtu, air_bps, duplex, turn_round }
+    picket_node::leaf::LinkConfig { framing, mtu, air_bps, duplex, turn_round }
 }
 
 /// What most half-duplex modems need to switch over.

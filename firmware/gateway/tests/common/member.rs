@@ -3,7 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::provision::Provisioned;
-use picket_link::{Config, Duplex, Framing, Keyring, OfferId, ParcelKind};
+use picket_node::leaf::{Duplex, Framing, Keyring, LinkConfig as Config, OfferId, ParcelKind};
 use picket_node::leaf::{Leaf, Outcome, Parcel};
 use picket_node::{Directory, StationKind};
 use picket_roster::{AgreementSecret, Kind, Roster, link_key, sign_claim, verify_claim};
