@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -154,6 +154,7 @@ impl Mission {
     pub fn load(name: &str, keyfill: &Path, secrets: Option<&Path>, state: &Path) -> Result<Self, MissionError> {
         let file = || keyfill.to_owned();
         let bytes = Zeroizing::new(read(keyfill)?);
+        warn_if_open(keyfill);
         let fill = Keyfill::open(&bytes).map_err(|e| MissionError::Keyfill(file(), e))?;
         let owner = fill.owner().map_err(|e| MissionError::Keyfill(file(), e))?;
         if owner.kind != Kind::Gateway {
@@ -283,6 +284,14 @@ fn by_low(roster: &Roster<Vec<u8>>, me: Index) -> BTreeMap<u8, Vec<Index>> {
 
 fn read(file: &Path) -> Result<Vec<u8>, MissionError> {
     fs::read(file).map_err(|e| MissionError::Unreadable(file.to_owned(), e))
+}
+
+/// Key material that others on this board can read is worth a word, not a refusal: the mission goes on.
+fn warn_if_open(file: &Path) {
+    let open = fs::metadata(file).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
+    if open {
+        tracing::warn!(file = %file.display(), "others can read this file of keys: chmod 600 it");
+    }
 }
 
 /// The gateway's own key: from the keyfill, or from the file that `device new` made.

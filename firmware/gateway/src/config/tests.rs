@@ -28,7 +28,7 @@ fn no_links_and_no_uplinks_is_valid_and_paths_begin_at_the_files_folder() {
 }
 
 #[test]
-fn the_issue_s_example_means_what_it_says() {
+fn every_kind_of_link_and_uplink_means_what_it_says() {
     let config = parse(
         &with(
             "[store]\nmax_bytes = \"64MiB\"\n[log]\nlevel = \"debug\"\nformat = \"json\"\n\
