@@ -5,7 +5,7 @@ mod common;
 
 use common::QueueLife;
 use picket_store::log::format::SegmentHeader;
-use picket_store::testing::{CrashMedium, Cut};
+use picket_store::testing::{CrashMedium, Cut, Dice};
 use picket_store::{Queue, Recovery};
 use picket_wire::time::Instant;
 
@@ -96,5 +96,23 @@ fn a_power_cut_while_recovering_is_survived() {
         let (queue, recovery) = common::open_queue(&medium);
         no_damage(&recovery, &format!("step {step}"));
         life.check(queue);
+    }
+}
+
+#[test]
+fn many_power_cuts_in_a_row_are_survived() {
+    for seed in 0..250 {
+        let mut dice = Dice::new(seed);
+        let medium = CrashMedium::default();
+        let mut life = QueueLife::new(&medium, seed).expect("nothing is cut yet");
+        for round in 0..8 {
+            medium.crash_at(1 + dice.below(90));
+            let _ = life.live(70);
+            let cut = if dice.one_in(3) { Cut::Reordered } else { Cut::Torn };
+            medium.reboot(cut, dice.below(u64::MAX));
+            let (queue, recovery) = common::open_queue(&medium);
+            no_damage(&recovery, &format!("seed {seed} round {round}"));
+            life.check(queue);
+        }
     }
 }
