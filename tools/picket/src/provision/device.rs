@@ -103,7 +103,9 @@ pub fn join(args: &JoinArgs, out: &Output) -> Result<(), Failure> {
             join_gateway(state, &bytes, &path)?;
             out.object(&json!({"joined": name, "kind": "gateway", "keyfill": path}))?;
             out.warn("the gateway's keyfill holds its own keys in clear, so that it starts unattended: keep it on this board only");
-            out.say(&format!("  next: name it in the gateway's configuration: keyfill = \"{}\"", path.display()))
+            out.say(&format!("{name} has joined.\n  next: put {name}.toml and its tls/ from the authority into {}, then `picketd --config {}/{name}.toml`",
+                args.home.home.display(),
+                args.home.home.display()))
         }
     }
 }

@@ -92,7 +92,12 @@ pub fn enrol(args: &EnrolArgs, out: &Output) -> Result<(), Failure> {
         }
         out.object(&json!({"enrolled": device.name, "kind": kind_name(device.kind), "keyfill": keyfill,
                            "roster_version": version}))?;
-        out.say(&format!("{} is enrolled: hand it {}", device.name, keyfill.display()))?;
+        let name = &device.name;
+        let more = match device.kind {
+            Kind::Member => String::new(),
+            Kind::Gateway => format!(", {name}.toml, and tls/ca.pem, tls/{name}.pem, tls/{name}.key beside it"),
+        };
+        out.say(&format!("{name} is enrolled: hand it {}{more}", keyfill.display()))?;
     }
     mission.write_roster(&roster)?;
     out.say(&format!(
