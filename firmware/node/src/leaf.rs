@@ -179,7 +179,7 @@ impl Leaf {
 
     /// The claim asked for by [`Outcome::WantClaim`], durable. One that is not asked for (any more) is ignored.
     pub fn claim(&mut self, now: Instant, claim: Claim) {
-        if matches!(self.stage, Stage::Claiming { gateway } if gateway == claim.gateway) {
+        if matches!(self.stage, Stage::Claiming { gateway, .. } if gateway == claim.gateway) {
             self.stage = Stage::Attaching(Attaching::begin(now, claim));
         }
     }
@@ -262,7 +262,7 @@ impl Leaf {
         match &self.stage {
             Stage::Down => Standing::Down,
             Stage::Searching(_) => Standing::Searching,
-            Stage::Claiming { gateway } => Standing::Attaching(*gateway),
+            Stage::Claiming { gateway, .. } => Standing::Attaching(*gateway),
             Stage::Attaching(a) => Standing::Attaching(a.claim.gateway),
             Stage::Attached(a) => Standing::Attached(a.claim.gateway),
         }
@@ -308,7 +308,7 @@ impl Leaf {
     /// An authentic frame of this station was heard.
     fn on_heard(&mut self, now: Instant, from: Index, directory: &dyn Directory) {
         match &mut self.stage {
-            Stage::Searching(_) if directory.kind(from) == Some(StationKind::Gateway) => self.want_claim(from),
+            Stage::Searching(_) if directory.kind(from) == Some(StationKind::Gateway) => self.want_claim(now, from),
             Stage::Attached(a) if a.claim.gateway == from => a.heard(now),
             Stage::Down | Stage::Searching(_) | Stage::Claiming { .. } | Stage::Attaching(_) | Stage::Attached(_) => {}
         }
@@ -338,10 +338,12 @@ impl Leaf {
         }
         self.on_heard(now, hello.index, directory);
         // A gateway that asks who is there has just come up: it may not know us any more. The same claim, idempotent.
-        if let Stage::Attached(a) = &self.stage {
-            if hello.answer && a.claim.gateway == hello.index && a.may_reattach(now) {
-                self.stage = Stage::Attaching(Attaching::again(now, a.claim, a.drained));
-            }
+        if let Stage::Attached(a) = &self.stage
+            && hello.answer
+            && a.claim.gateway == hello.index
+            && a.may_reattach(now)
+        {
+            self.stage = Stage::Attaching(Attaching::again(now, a.claim, a.drained));
         }
     }
 
@@ -361,7 +363,7 @@ impl Leaf {
             }
         } else if sequence > claim.sequence && sequence - claim.sequence <= limits::OUTRUN_MAX {
             self.outcomes.push_back(Outcome::Outrun { sequence });
-            self.want_claim(claim.gateway);
+            self.want_claim(now, claim.gateway);
         }
     }
 
@@ -375,9 +377,9 @@ impl Leaf {
         }
     }
 
-    fn want_claim(&mut self, gateway: Index) {
+    fn want_claim(&mut self, now: Instant, gateway: Index) {
         self.leave(Lost::Silent);
-        self.stage = Stage::Claiming { gateway };
+        self.stage = Stage::Claiming { gateway, until: now + limits::CLAIM_WITHIN };
         self.outcomes.push_back(Outcome::WantClaim { gateway });
     }
 
@@ -402,7 +404,9 @@ impl Leaf {
         }
         let hello = Control::Hello(Hello { index: me, gateway: false, answer: true });
         match &mut self.stage {
-            Stage::Down | Stage::Claiming { .. } => {}
+            Stage::Down => {}
+            // The owner could not make one (its home is full, say): begin anew.
+            Stage::Claiming { .. } => self.stage = Stage::Searching(Searching::begin(now)),
             Stage::Searching(s) => {
                 s.asked(now, me);
                 // A full control queue: the next attempt comes anyway.

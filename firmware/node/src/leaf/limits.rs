@@ -11,6 +11,9 @@ pub const HELLO_MAX: Duration = Duration::from_secs(30);
 /// Hellos of many members that lost the same gateway at once are spread over this time by their index.
 pub const HELLO_SPREAD: Duration = Duration::from_millis(500);
 
+/// How long the owner may take to make a claim before the search begins anew.
+pub const CLAIM_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long a gateway may take to answer an attachment on a socket (it syncs its store first); on air the time of
 /// [`ATTACH_AIR_BYTES`] is added.
 pub const ATTACH_ANSWER: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use picket_wire::time::{Duration, Instant};
 pub(super) enum Stage {
     Down,
     Searching(Searching),
-    Claiming { gateway: Index },
+    Claiming { gateway: Index, until: Instant },
     Attaching(Attaching),
     Attached(Attached),
 }
@@ -46,7 +46,8 @@ impl Stage {
     /// When its timer comes due.
     pub(super) fn due(&self, config: &Config) -> Option<Instant> {
         match self {
-            Self::Down | Self::Claiming { .. } => None,
+            Self::Down => None,
+            Self::Claiming { until, .. } => Some(*until),
             Self::Searching(s) => Some(s.next),
             Self::Attaching(a) => Some(a.next),
             Self::Attached(a) => Some(a.due(config)),

@@ -1,1 +1,204 @@
-//! Tests of the leaf.
+//! The leaf against a link in the hands of the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::testing::TestDirectory;
+use alloc::vec;
+
+const MEMBER: Index = Index(1);
+const POST: Index = Index(9);
+const CONFIG: LinkConfig =
+    LinkConfig { framing: Framing::Cobs, mtu: None, air_bps: None, duplex: Duplex::Full, turn_round: Duration::ZERO };
+const S: Duration = Duration::from_secs(1);
+
+struct Pair {
+    now: Instant,
+    leaf: Leaf,
+    post: Link,
+    ours: TestDirectory,
+    theirs: TestDirectory,
+    said: Vec<Outcome>,
+    heard: Vec<Event>,
+    connected: bool,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let directory = |me| TestDirectory::new(me, &[MEMBER], &[POST]);
+        let mut pair = Self {
+            now: Instant(1_000_000),
+            leaf: Leaf::new(CONFIG),
+            post: Link::new(CONFIG),
+            ours: directory(MEMBER),
+            theirs: directory(POST),
+            said: vec![],
+            heard: vec![],
+            connected: true,
+        };
+        pair.post.up(pair.now);
+        pair.leaf.up(pair.now);
+        pair
+    }
+
+    /// Everything that happens within `span`.
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.step();
+            self.now += Duration::from_millis(100);
+        }
+        self.step();
+    }
+
+    fn step(&mut self) {
+        while let Some(outcome) = self.leaf.poll(self.now, &self.ours) {
+            match outcome {
+                Outcome::Transmit(bytes) => {
+                    self.leaf.sent();
+                    if self.connected {
+                        self.post.receive(self.now, &bytes, &self.theirs);
+                    }
+                }
+                said => self.said.push(said),
+            }
+        }
+        while let Some(event) = self.post.poll_event() {
+            self.heard.push(event);
+        }
+        while let Some(bytes) = self.post.poll_transmit(self.now, &self.theirs) {
+            if self.connected {
+                self.leaf.receive(self.now, &bytes, &self.ours);
+            }
+        }
+    }
+
+    fn hello(&mut self, answer: bool) {
+        let hello = Hello { index: POST, gateway: true, answer };
+        self.post.send(self.now, None, Control::Hello(hello)).unwrap();
+        self.run(Duration::from_millis(300));
+    }
+
+    fn answer(&mut self, sequence: u32, held: u16) {
+        self.post.send(self.now, Some(MEMBER), Control::Attached { sequence, held }).unwrap();
+        self.run(Duration::from_millis(300));
+    }
+
+    fn attach(&mut self, held: u16) {
+        self.hello(false);
+        assert!(self.said.contains(&Outcome::WantClaim { gateway: POST }));
+        self.leaf.claim(self.now, TestDirectory::claim(MEMBER, POST, 5));
+        self.run(Duration::from_millis(300));
+        self.answer(5, held);
+        assert_eq!(self.leaf.standing(), Standing::Attached(POST));
+    }
+
+    fn attachments(&self) -> usize {
+        self.heard.iter().filter(|e| matches!(e, Event::Control { message: Control::Attach(_), .. })).count()
+    }
+}
+
+fn parcel(n: u64) -> Parcel {
+    let receipt = picket_wire::control::Receipt {
+        to: Index(2),
+        hops: 3,
+        id: picket_wire::MessageId([n as u8; 8]),
+        kind: picket_wire::control::ReceiptKind::Read,
+        token: [1; 8],
+    };
+    let control = Control::Receipt(receipt);
+    let mut buffer = [0; picket_wire::limits::CONTROL_MAX];
+    Parcel {
+        id: OfferId(n),
+        kind: ParcelKind::Control,
+        precedence: Precedence::Routine,
+        identity: control.parcel_identity().unwrap(),
+        bytes: control.encode(&mut buffer).unwrap().to_vec(),
+    }
+}
+
+#[test]
+fn it_asks_who_is_there_with_back_off_until_somebody_answers() {
+    let mut pair = Pair::new();
+    pair.run(S.times(70));
+    let hellos = pair.heard.iter().filter(|e| matches!(e, Event::Control { message: Control::Hello(_), .. })).count();
+    assert!((6..=8).contains(&hellos), "{hellos}");
+    assert_eq!(pair.leaf.standing(), Standing::Searching);
+}
+
+#[test]
+fn a_claim_is_repeated_until_answered_and_only_by_its_sequence() {
+    let mut pair = Pair::new();
+    pair.hello(false);
+    pair.leaf.claim(pair.now, TestDirectory::claim(MEMBER, POST, 5));
+    pair.run(S.times(8));
+    assert!(pair.attachments() >= 2);
+    pair.answer(4, 0);
+    assert_eq!(pair.leaf.standing(), Standing::Attaching(POST), "an older answer");
+    pair.answer(5, 3);
+    assert_eq!(pair.said.last(), Some(&Outcome::Attached { gateway: POST, sequence: 5, held: 3 }));
+}
+
+#[test]
+fn a_gateway_that_holds_nothing_is_drained_at_once_and_otherwise_when_it_says_so() {
+    let mut pair = Pair::new();
+    pair.attach(0);
+    assert_eq!(pair.said.last(), Some(&Outcome::Drained { gateway: POST }));
+    let mut pair = Pair::new();
+    pair.attach(2);
+    assert!(!pair.said.contains(&Outcome::Drained { gateway: POST }));
+    pair.post.send(pair.now, Some(MEMBER), Control::Drained { sequence: 5 }).unwrap();
+    pair.run(S);
+    assert_eq!(pair.said.last(), Some(&Outcome::Drained { gateway: POST }));
+}
+
+#[test]
+fn a_lost_word_that_all_was_handed_over_is_asked_for_again() {
+    let mut pair = Pair::new();
+    pair.attach(2);
+    let before = pair.attachments();
+    pair.run(S.times(10));
+    assert!(pair.attachments() > before, "the same claim again");
+    pair.answer(5, 0);
+    assert_eq!(pair.said.last(), Some(&Outcome::Drained { gateway: POST }));
+}
+
+#[test]
+fn a_silent_gateway_is_asked_and_then_lost_and_offers_are_withdrawn() {
+    let mut pair = Pair::new();
+    pair.attach(0);
+    pair.leaf.offer(pair.now, parcel(1)).unwrap();
+    pair.connected = false;
+    pair.run(S.times(80));
+    assert!(pair.said.contains(&Outcome::Detached { gateway: POST, because: Lost::Silent }));
+    assert_eq!(pair.leaf.standing(), Standing::Searching);
+    assert!(pair.leaf.offer(pair.now, parcel(1)).is_err(), "nobody to offer to");
+}
+
+#[test]
+fn a_gateway_that_comes_up_again_gets_the_same_claim() {
+    let mut pair = Pair::new();
+    pair.attach(0);
+    let before = pair.attachments();
+    pair.run(S.times(6));
+    pair.hello(false);
+    assert_eq!(pair.attachments(), before, "an answer to others means nothing");
+    pair.hello(true);
+    assert_eq!(pair.attachments(), before + 1);
+    pair.answer(5, 0);
+    assert_eq!(pair.leaf.standing(), Standing::Attached(POST));
+}
+
+#[test]
+fn a_home_that_was_outrun_is_told_and_asked_for_a_new_claim() {
+    let mut pair = Pair::new();
+    pair.hello(false);
+    pair.leaf.claim(pair.now, TestDirectory::claim(MEMBER, POST, 5));
+    pair.run(S);
+    pair.answer(5 + limits::OUTRUN_MAX + 1, 0);
+    assert_eq!(pair.leaf.standing(), Standing::Attaching(POST), "too far to be believed");
+    pair.said.clear();
+    pair.answer(9, 0);
+    assert_eq!(pair.said, [Outcome::Outrun { sequence: 9 }, Outcome::WantClaim { gateway: POST }]);
+    pair.run(S.times(11));
+    assert!(matches!(pair.leaf.standing(), Standing::Searching), "an owner that makes no claim is asked again later");
+}
