@@ -22,6 +22,7 @@ mod desk;
 mod endpoint;
 mod epochs;
 pub mod error;
+mod expiry;
 mod home;
 mod hop;
 pub mod io;

@@ -40,7 +40,7 @@ impl<V: Vault> Endpoint<V> {
     /// [`BodyError`].
     pub fn incoming(&mut self, now: Instant, id: MessageId) -> Result<Incoming, BodyError> {
         self.expire(now)?;
-        self.describe_in(id)?.ok_or_else(|| BodyError::NoSuchId(id))
+        self.describe_in(id)?.ok_or(BodyError::NoSuchId(id))
     }
 
     /// Text or file of one message of the mailbox (or of one we sent, as long as its content is kept). Does not mark it

@@ -177,11 +177,11 @@ impl<V: Vault> Endpoint<V> {
                 return Ok(Answer::Taken(None));
             }
         };
-        self.into_mailbox(now, envelope, opened, &content, &said, batch)
+        self.deliver(now, envelope, opened, &content, &said, batch)
     }
 
     /// Message, session state and the delivered token in one transaction.
-    fn into_mailbox(
+    fn deliver(
         &mut self,
         now: Instant,
         envelope: &Envelope<'_>,

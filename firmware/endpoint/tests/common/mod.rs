@@ -267,8 +267,8 @@ impl World {
         for p in 0..2 {
             self.posts[p].links.insert(ends[p], Far::Post(1 - p, ends[1 - p]));
         }
-        for p in 0..2 {
-            self.add_link(p, ends[p]);
+        for (p, end) in ends.into_iter().enumerate() {
+            self.add_link(p, end);
         }
     }
 

@@ -1,0 +1,77 @@
+//! Deadlines: what has reached its own goes, its content first of all (spec §70.5, §70.7).
+
+use crate::batch::Batch;
+use crate::desk::Item;
+use crate::endpoint::Endpoint;
+use crate::io::Event;
+use crate::keys;
+use crate::limits::EXPIRE_AT_ONCE;
+use crate::message::State;
+use crate::records::{InRecord, OutRecord, encode};
+use crate::vault::{Vault, VaultError};
+use alloc::vec::Vec;
+use picket_wire::MessageId;
+use picket_wire::time::Instant;
+
+impl<V: Vault> Endpoint<V> {
+    /// Lets go what has reached its deadline, some in each transaction.
+    pub(crate) fn expire(&mut self, now: Instant) -> Result<(), VaultError> {
+        let age = self.home.clock.age(now);
+        loop {
+            let due: Vec<Item> = self.desk.due(age, EXPIRE_AT_ONCE).collect();
+            if due.is_empty() {
+                return Ok(());
+            }
+            self.expire_these(now, &due)?;
+        }
+    }
+
+    fn expire_these(&mut self, now: Instant, due: &[Item]) -> Result<(), VaultError> {
+        let wall = self.home.clock.wall(now);
+        let mut batch = Batch::default();
+        let mut outs: Vec<(MessageId, OutRecord)> = Vec::new();
+        let mut ins: Vec<(MessageId, InRecord)> = Vec::new();
+        for item in due {
+            match *item {
+                Item::Owed(at) => batch.remove(keys::owed(at)),
+                Item::In(id) => {
+                    let Some(mut record) = self.desk.incoming(id).cloned() else { continue };
+                    record.kept = None;
+                    batch.put(keys::incoming(id), encode(&record)?);
+                    batch.remove(keys::body(id));
+                    ins.push((id, record));
+                }
+                Item::Out(id) => {
+                    let Some(mut record) = self.desk.out(id).cloned() else { continue };
+                    if record.is_open() {
+                        record.reach(State::Expired, wall);
+                    }
+                    (record.kept, record.envelope) = (None, None);
+                    batch.put(keys::out(id), encode(&record)?);
+                    batch.remove(keys::envelope(id));
+                    batch.remove(keys::sent_body(id));
+                    outs.push((id, record));
+                }
+            }
+        }
+        self.home.commit(now, self.home.record.clone(), batch)?;
+        for item in due {
+            self.way.withdraw(*item);
+            if let Item::Owed(at) = item {
+                self.desk.set_owed(*at, None);
+            }
+        }
+        for (id, record) in ins {
+            self.desk.set_in(id, Some(record));
+        }
+        for (id, record) in outs {
+            let was_open = self.desk.out(id).is_some_and(OutRecord::is_open);
+            let state = record.state();
+            self.desk.set_out(id, Some(record));
+            if was_open {
+                self.tell(Event::State { id, state, at: wall });
+            }
+        }
+        Ok(())
+    }
+}
