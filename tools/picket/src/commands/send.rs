@@ -178,7 +178,7 @@ impl Sending<'_> {
             _ => None,
         })
         .await?;
-        let ours = |row: &SentRow| row.to == self.args.to && row.sent >= self.since && mark.fits(row);
+        let ours = |row: &SentRow| row.to == self.args.to && moment(&row.sent) >= moment(&self.since) && mark.fits(row);
         if let Some(row) = rows.into_iter().rev().find(ours) {
             for step in &row.steps {
                 self.show(step)?;
@@ -203,6 +203,11 @@ impl Sending<'_> {
         let reason = row.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
         self.out.say(&format!("{} {}{reason}", row.id, row.state))
     }
+}
+
+/// RFC 3339 in a form whose order as text is that of time: without the Z, fewer digits of a second come first.
+fn moment(text: &Option<String>) -> Option<&str> {
+    text.as_deref().map(|t| t.trim_end_matches('Z'))
 }
 
 /// What a message carries, for recognising it in a list.
@@ -285,4 +290,18 @@ fn fits(bytes: usize) -> Result<(), Failure> {
         format!("more than {CONTENT_MAX} bytes do not fit one sealed message of 64 KiB"),
         "nothing was sent; send it in parts",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_with_fewer_digits_are_ordered_in_time() {
+        let at = |t: &str| Some(format!("2026-11-23T21:03:{t}Z"));
+        for (earlier, later) in [("50.52", "50.528"), ("50", "50.5"), ("50.5", "50.51"), ("50.9", "51")] {
+            assert!(moment(&at(earlier)) < moment(&at(later)), "{earlier} {later}");
+        }
+        assert!(moment(&None) < moment(&at("0")));
+    }
 }
