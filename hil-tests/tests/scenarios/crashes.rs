@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hil_tests::{Duplex, Follow, Member, Rng, wait};
+use hil_tests::{Broker, Duplex, Follow, Gateway, Line, Member, Rig, Rng, wait};
 
-use crate::world::{ByBroker, FAST, by_both};
+use crate::world::{ByBroker, ByRadio, FAST, by_both, half_duplex};
 
 const ROUNDS: usize = 50;
 const PER_ROUND: usize = 2;
@@ -15,20 +15,15 @@ const SETTLED: Duration = Duration::from_secs(120);
 #[test]
 fn kill_9_of_anything_at_any_moment() {
     let (world, radio) = by_both("kill_9_of_anything_at_any_moment", FAST, Duplex::Full);
-    let mut war = War::new(world);
-    let start = Instant::now();
-    for round in 0..ROUNDS {
-        war.round(round);
-    }
-    war.settle();
-    eprintln!(
-        "{ROUNDS} rounds in {:.0} s: {} acknowledged, {} kills of {:?}, {} bytes on air",
-        start.elapsed().as_secs_f64(),
-        war.accepted.len(),
-        war.kills.values().sum::<usize>(),
-        war.kills,
-        radio.on_air()
-    );
+    let ByBroker { rig, broker, gw1, gw2 } = world;
+    War::new(rig, gw1, gw2, Some(broker)).fight(&radio);
+}
+
+#[test]
+fn kill_9_with_nothing_but_a_fast_radio() {
+    let world = ByRadio::new("kill_9_with_nothing_but_a_fast_radio", half_duplex(FAST));
+    let ByRadio { rig, radio, gw1, gw2 } = world;
+    War::new(rig, gw1, gw2, None).fight(&radio);
 }
 
 /// One of the processes that a round kills.
@@ -43,10 +38,13 @@ enum Victim {
     Sender,
 }
 
-const VICTIMS: [Victim; 6] = [Victim::Gw1, Victim::Gw2, Victim::Broker, Victim::Alpha, Victim::Bravo, Victim::Sender];
+const VICTIMS: [Victim; 6] = [Victim::Gw1, Victim::Gw2, Victim::Alpha, Victim::Bravo, Victim::Sender, Victim::Broker];
 
 struct War {
-    world: ByBroker,
+    rig: Rig,
+    gw1: Gateway,
+    gw2: Gateway,
+    broker: Option<Broker>,
     rng: Rng,
     members: [Member; 2],
     readers: [Follow; 2],
@@ -58,37 +56,63 @@ struct War {
 }
 
 impl War {
-    fn new(mut world: ByBroker) -> Self {
-        let rng = world.rig.rng().clone();
-        let members = [world.rig.member("alpha", "gw1"), world.rig.member("bravo", "gw2")];
+    fn new(mut rig: Rig, gw1: Gateway, gw2: Gateway, broker: Option<Broker>) -> Self {
+        let rng = rig.rng().clone();
+        let members = [rig.member("alpha", "gw1"), rig.member("bravo", "gw2")];
         let readers = [members[0].follow(), members[1].follow()];
         let (accepted, open, kills) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { world, rng, members, readers, accepted, open, kills }
+        Self { rig, gw1, gw2, broker, rng, members, readers, accepted, open, kills }
     }
 
-    fn round(&mut self, round: usize) {
-        let victim = VICTIMS[usize::try_from(self.rng.below(6)).unwrap()];
-        let moment = Duration::from_millis(self.rng.below(400));
-        *self.kills.entry(victim).or_insert(0) += 1;
-        self.world.rig.note(&format!("round {round}: {victim:?} after {moment:?}"));
-        let mut texts = Vec::new();
-        for n in 0..PER_ROUND {
-            for to in 0..2 {
-                texts.push((format!("round {round} {n} to {to}"), to));
-            }
+    fn fight(mut self, radio: &Line) {
+        let start = Instant::now();
+        for round in 0..ROUNDS {
+            self.round(round);
         }
+        self.settle();
+        eprintln!(
+            "{ROUNDS} rounds in {:.0} s: {} acknowledged, kills: {:?}, {} bytes on air",
+            start.elapsed().as_secs_f64(),
+            self.accepted.len(),
+            self.kills,
+            radio.on_air()
+        );
+    }
+
+    /// Messages go both ways; one or two processes die at moments drawn from the seed, and come back.
+    fn round(&mut self, round: usize) {
+        let victims = self.draw();
+        let texts: Vec<(String, usize)> =
+            (0..PER_ROUND * 2).map(|n| (format!("round {round} {n} to {}", n % 2), n % 2)).collect();
         let senders: Vec<_> = texts.iter().map(|(text, to)| self.start_send(text, *to)).collect();
-        std::thread::sleep(moment);
-        let doomed = usize::from(victim == Victim::Sender);
-        self.strike(victim);
+        for (victim, moment) in &victims {
+            self.rig.note(&format!("round {round}: {victim:?} after {moment:?}"));
+            std::thread::sleep(*moment);
+            self.strike(*victim);
+        }
+        let doomed = usize::from(victims.iter().any(|(v, _)| *v == Victim::Sender));
         for (n, (mut sender, (text, to))) in senders.into_iter().zip(texts).enumerate() {
             if n < doomed {
                 sender.kill9();
             }
             self.account(&mut sender, text, to);
         }
-        self.revive(victim);
+        victims.iter().for_each(|(victim, _)| self.revive(*victim));
         self.readers.iter_mut().for_each(Follow::drain);
+    }
+
+    fn draw(&mut self) -> Vec<(Victim, Duration)> {
+        let kinds = if self.broker.is_some() { VICTIMS.len() } else { VICTIMS.len() - 1 };
+        let mut drawn: Vec<(Victim, Duration)> = Vec::new();
+        for _ in 0..=self.rng.below(2) {
+            let victim = VICTIMS[usize::try_from(self.rng.below(kinds as u64)).unwrap()];
+            let moment = Duration::from_millis(self.rng.below(300));
+            if drawn.iter().all(|(v, _)| *v != victim) {
+                *self.kills.entry(victim).or_insert(0) += 1;
+                drawn.push((victim, moment));
+            }
+        }
+        drawn
     }
 
     fn start_send(&self, text: &str, to: usize) -> hil_tests::process::Process {
@@ -110,9 +134,9 @@ impl War {
 
     fn strike(&mut self, victim: Victim) {
         match victim {
-            Victim::Gw1 => self.world.gw1.kill9(),
-            Victim::Gw2 => self.world.gw2.kill9(),
-            Victim::Broker => self.world.broker.kill9(),
+            Victim::Gw1 => self.gw1.kill9(),
+            Victim::Gw2 => self.gw2.kill9(),
+            Victim::Broker => self.broker.iter_mut().for_each(Broker::kill9),
             Victim::Alpha => self.readers[0].kill9(),
             Victim::Bravo => self.readers[1].kill9(),
             Victim::Sender => {}
@@ -121,9 +145,9 @@ impl War {
 
     fn revive(&mut self, victim: Victim) {
         match victim {
-            Victim::Gw1 => self.world.gw1.start(),
-            Victim::Gw2 => self.world.gw2.start(),
-            Victim::Broker => self.world.broker.restart(),
+            Victim::Gw1 => self.gw1.start(),
+            Victim::Gw2 => self.gw2.start(),
+            Victim::Broker => self.broker.iter_mut().for_each(Broker::restart),
             Victim::Alpha => self.readers[0] = self.members[0].follow(),
             Victim::Bravo => self.readers[1] = self.members[1].follow(),
             Victim::Sender => {}
