@@ -111,8 +111,6 @@ pub enum Detached {
     LinkDown,
     /// The gateway has not been heard for too long.
     Silent,
-    /// The gateway restarted.
-    Restarted,
 }
 
 /// Counters with names.

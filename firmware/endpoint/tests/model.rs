@@ -150,10 +150,10 @@ fn explain(world: &mut World, known: &Known) {
         }
     }
     if !lost.is_empty() {
-        for who in 0..3 {
+        for (who, name) in NAMES.iter().enumerate() {
             let via = world.members[who].via;
             let e = world.endpoint(who);
-            lost.push(format!("{}: via {via:?}, {:?}, {:?}", NAMES[who], e.standing(), e.counters()));
+            lost.push(format!("{name}: via {via:?}, {:?}, {:?}", e.standing(), e.counters()));
         }
     }
     let posts = if lost.is_empty() { &mut [] } else { world.posts.as_mut_slice() };
