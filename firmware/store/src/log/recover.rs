@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::format::{RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, VERSION, be32, kind, migratable};
+use super::format::{ALIGN, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, VERSION, be32, kind, migratable};
 use super::retire::{Retiring, Stage};
 use super::scan::{Found, Hole, Scan, serials};
 use super::space::Space;
@@ -149,7 +149,8 @@ impl<M: Medium> Log<M> {
                     self.floor = self.floor.max(be32(head, 0));
                 }
             }
-            if SegmentHeader::parse(&bytes).is_some_and(|header| header.serial == serial) {
+            if let Some(header) = SegmentHeader::parse(&bytes).filter(|header| header.serial == serial) {
+                self.floor = self.floor.max(header.floor);
                 break;
             }
         }
@@ -230,7 +231,7 @@ impl<M: Medium> Log<M> {
     /// serial must not be given again, and its place not be reused, lest they be taken for somebody's later.
     fn burnt(&mut self, slot: &Slot) -> Result<bool, MediumError> {
         let bytes = read_whole(&self.medium, slot)?;
-        let near = self.head.saturating_add(1)..=self.head.saturating_add(NEAR);
+        let near = self.floor..=self.head.saturating_add(NEAR);
         let top = serials(&bytes).filter(|serial| near.contains(serial)).max();
         self.next_serial = self.next_serial.max(top.map_or(0, |serial| serial.saturating_add(1)));
         Ok(top.is_some())
@@ -272,8 +273,13 @@ impl<M: Medium> Log<M> {
     fn fill(&mut self, serial: u32, loss: &Loss) -> Result<(), MediumError> {
         let seq = self.next_seq();
         let Some(segment) = self.segments.get(&serial).filter(|s| s.version == VERSION) else { return Ok(()) };
-        if loss.offset < SEGMENT_HEADER || loss.bytes < RECORD_HEADER || loss.offset + loss.bytes > segment.len {
+        if loss.offset < SEGMENT_HEADER {
             return Ok(());
+        }
+        if loss.bytes < RECORD_HEADER || loss.offset + loss.bytes > segment.len {
+            // The end of a segment cut short: the one after it must not remember more.
+            let after = self.segments.range(serial.saturating_add(1)..).next().map(|(serial, _)| *serial);
+            return after.map_or(Ok(()), |after| self.give_header(after));
         }
         let mut bytes = Vec::new();
         filler(seq, serial, 0, loss.bytes).encode(&[], &[], &mut bytes);
@@ -340,7 +346,8 @@ impl Recovery {
 fn survey<M: Medium>(medium: &M, config: &Config) -> Result<Vec<Slot>, OpenError> {
     let mut slots = Vec::new();
     for id in medium.list()? {
-        let len = medium.len(id)?;
+        let whole = medium.len(id)?;
+        let len = whole / ALIGN * ALIGN; // a power cut while it was made may have cut it short
         let mut bytes = [0; SEGMENT_HEADER as usize];
         if len >= SEGMENT_HEADER {
             medium.read(id, 0, &mut bytes)?;
@@ -354,7 +361,7 @@ fn survey<M: Medium>(medium: &M, config: &Config) -> Result<Vec<Slot>, OpenError
                 return Err(OpenError::WrongKind);
             }
         }
-        let header = header.filter(|h| h.len == len && migratable(h.version, config.steps));
+        let header = header.filter(|h| (h.len == whole || h.len == len) && migratable(h.version, config.steps));
         slots.push(Slot { id, len, header, blank: bytes.iter().all(|b| *b == 0) });
     }
     slots.sort_by_key(|slot| slot.id);

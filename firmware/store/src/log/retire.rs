@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::format::{SEGMENT_HEADER, VERSION, migrate};
+use super::format::{ALIGN, SEGMENT_HEADER, VERSION, migrate};
 use super::scan::{Found, Scan};
 use super::{AppendError, Log, Segment, Ticket};
 use crate::limits::STEP_BYTES;
@@ -175,7 +175,7 @@ impl<M: Medium> Log<M> {
 
     /// The whole of a segment, as this version writes it.
     pub(super) fn load(&self, segment: &Segment) -> Result<Vec<u8>, MediumError> {
-        let mut bytes = alloc::vec![0; self.medium.len(segment.id)? as usize];
+        let mut bytes = alloc::vec![0; (self.medium.len(segment.id)? / ALIGN * ALIGN) as usize];
         self.medium.read(segment.id, 0, &mut bytes)?;
         if segment.version == VERSION { Ok(bytes) } else { Ok(migrate(bytes, segment.version, self.config.steps)) }
     }

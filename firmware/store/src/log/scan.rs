@@ -97,7 +97,7 @@ impl<'a> Scan<'a> {
     /// What is left after the last record: a hole up to the known end, or a write that was under way.
     fn tail(&mut self) -> Option<Found<'a>> {
         let len = self.bytes.len() as u32;
-        let until = self.end.map_or(self.at, |end| end.min(len));
+        let until = self.end.unwrap_or(self.at); // even past a segment cut short: that is lost, too
         if until > self.at {
             return Some(Found::Hole(self.hole(until)));
         }

@@ -69,7 +69,7 @@ impl<M: Medium> Queue<M> {
         match old.header.kind {
             kind::PUT => self.rewrite_put(old),
             kind::NOTE => super::records::parse_note(&old.head).map_or(Ok(()), |(seq, _)| self.rewrite_note(seq)),
-            kind::MEMO => MemoHead::parse(&old.head).map_or(Ok(()), |memo| self.rewrite_memo(&memo.identity)),
+            kind::MEMO => MemoHead::parse(&old.head).map_or(Ok(()), |memo| self.rewrite_memo(&memo.identity, memo.ended)),
             kind::STAMP => self.write_stamp_again(),
             _ => Ok(()),
         }
@@ -105,10 +105,11 @@ impl<M: Medium> Queue<M> {
         Ok(())
     }
 
-    fn rewrite_memo(&mut self, identity: &Identity) -> Result<(), MediumError> {
+    /// It goes on naming what ended: after a power cut this may be all that is left of the memo, beside the parcel.
+    fn rewrite_memo(&mut self, identity: &Identity, ended: Seq) -> Result<(), MediumError> {
         let seq = self.log.next_seq();
         let Some(memo) = self.index.memos.get_mut(identity) else { return Ok(()) };
-        let head = MemoHead { identity: *identity, ended: Seq(0), until: memo.until, meta: &memo.meta }.encode();
+        let head = MemoHead { identity: *identity, ended, until: memo.until, meta: &memo.meta }.encode();
         let loc = self.log.append(kind::MEMO, seq, &head, &[], Urgency::Urgent)?;
         self.log.release(memo.loc.serial, u64::from(record_size(memo.loc.len)));
         self.log.hold(loc.serial, u64::from(record_size(loc.len)));
@@ -130,7 +131,7 @@ impl<M: Medium> Queue<M> {
             self.rewrite_note(seq)?;
         }
         for identity in rest.memos {
-            self.rewrite_memo(&identity)?;
+            self.rewrite_memo(&identity, Seq(0))?;
         }
         Ok(())
     }
