@@ -62,3 +62,7 @@ pub const LINGER_MAX: Duration = Duration::from_millis(1500);
 
 /// What is due within this time is waited for before a finished command leaves.
 pub const LINGER_SOON: Duration = Duration::from_millis(250);
+
+/// Milliseconds that the clocks of two processes on one machine may differ: less than a command needs to start, so
+/// that the same text sent by the next command is never taken for the one before.
+pub const CLOCKS_DIFFER_MS: u64 = 50;

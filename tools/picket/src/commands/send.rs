@@ -11,6 +11,7 @@ use crate::limits;
 use crate::output::Output;
 use crate::rows::{ContentRow, SentRow, StateRow};
 use picket_endpoint::limits::CONTENT_MAX;
+use picket_wire::time::Wall;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use tokio::time::Instant;
@@ -31,7 +32,7 @@ pub async fn send(args: SendArgs, out: Output) -> Result<Exit, Failure> {
         id: None,
         states: Vec::new(),
         began: Instant::now(),
-        since: crate::clockwork::rfc3339(Some(picket_shell::clock::Clock::unvouched())),
+        since: crate::clockwork::rfc3339(Some(a_moment_ago())),
     };
     let outcome = sending.run(load).await;
     if let Some(session) = sending.session.take() {
@@ -203,6 +204,12 @@ impl Sending<'_> {
         let reason = row.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
         self.out.say(&format!("{} {}{reason}", row.id, row.state))
     }
+}
+
+/// Now, less what the holder's clock may differ from ours: it reads the wall clock once a minute, in whole
+/// milliseconds, and counts on from there.
+fn a_moment_ago() -> Wall {
+    Wall(picket_shell::clock::Clock::unvouched().0.saturating_sub(limits::CLOCKS_DIFFER_MS))
 }
 
 /// RFC 3339 in a form whose order as text is that of time: without the Z, fewer digits of a second come first.
