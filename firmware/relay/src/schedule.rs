@@ -280,14 +280,16 @@ impl Relay {
         self.leave(now, |way| way == Way::Uplink(uplink));
     }
 
-    /// Follows a verified claim. When it is newer, what waits for the member is offered anew, by its new way.
+    /// Follows a verified claim. When it is newer, what waits for the member is offered anew, by its new way; when the
+    /// member has moved, so is what is offered at a broker, where the way is the same and the addressee is not.
     pub fn follow(&mut self, now: Instant, claim: Claim) -> ClaimOutcome {
         let outcome = self.routes.follow(claim);
-        if let ClaimOutcome::Newer { .. } = outcome {
+        if let ClaimOutcome::Newer { previous } = outcome {
             if Some(claim.gateway) != self.surroundings.me() {
                 self.surroundings.detach(claim.member);
             }
-            self.replace_for(now, claim.member);
+            let moved = previous.is_none_or(|p| p.gateway != claim.gateway);
+            self.replace_for(now, claim.member, moved);
         }
         outcome
     }
@@ -295,21 +297,22 @@ impl Relay {
     /// A member is attached on a port of ours (its claim was followed already).
     pub fn attach(&mut self, now: Instant, member: Index, port: u32) {
         self.surroundings.attach(member, port);
-        self.replace_for(now, member);
+        self.replace_for(now, member, false);
     }
 
     /// Forgets a claim that is older than D.
     pub fn forget_route(&mut self, now: Instant, member: Index) {
         self.routes.forget(member);
-        self.replace_for(now, member);
+        self.replace_for(now, member, true);
     }
 
     /// Parcels offered for `destination` on another way than its first one are offered anew; so are ready and held ones.
-    fn replace_for(&mut self, now: Instant, destination: Index) {
+    fn replace_for(&mut self, now: Instant, destination: Index, moved: bool) {
         let keys: Vec<ParcelKey> = self.held_for(destination).collect();
         for key in keys {
             let best = self.ways_of(key).first().copied();
-            if matches!(self.state(key), Some(State::Offered { way, .. }) if Some(way) == best) {
+            let stays = |way: Way| Some(way) == best && !(moved && matches!(way, Way::Uplink(_)));
+            if matches!(self.state(key), Some(State::Offered { way, .. }) if stays(way)) {
                 continue;
             }
             self.unplace(key);

@@ -157,3 +157,16 @@ fn what_came_by_a_broker_or_neighbour_is_not_offered_back_there_unasked() {
     r.follow(NOW, claim(GW2, 1));
     assert_eq!(r.state(ParcelKey(1)), Some(State::Ready(UPLINK)), "the member is there: back it goes");
 }
+
+#[test]
+fn a_claim_that_moves_the_member_publishes_again_for_the_new_addressee_and_a_renewed_one_does_not() {
+    let mut r = relay();
+    let key = take(&mut r, 1, Precedence::Routine);
+    r.next(UPLINK, after(15));
+    r.follow(NOW, claim(GW2, 1));
+    assert_eq!(r.state(key), Some(State::Ready(UPLINK)), "it was published for whoever knows the member");
+    assert_eq!(r.take_abandoned(), [(key, UPLINK)]);
+    r.next(UPLINK, after(15));
+    r.follow(NOW, claim(GW2, 2));
+    assert!(matches!(r.state(key), Some(State::Offered { .. })), "the same gateway: nothing new");
+}
