@@ -53,12 +53,14 @@ pub fn bench(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The tests of the crate that owns the vectors, and of those that seal and enrol by them.
+/// Every crate that has bytes of its own checks its vectors in `tests/vectors.rs`.
 ///
 /// # Errors
 /// When a vector does not hold.
 pub fn vectors() -> Result<(), String> {
-    cargo::run(cargo().args(["test", "-p", "picket-wire", "-p", "picket-roster", "-p", "picket-seal", "vector"]))
+    let owners = ["picket-wire", "picket-roster", "picket-seal", "picket-link", "picket-store"];
+    let packages = owners.iter().flat_map(|p| ["-p", p]);
+    cargo::run(cargo().arg("test").args(packages).args(["--test", "vectors"]))
 }
 
 /// Small, self-contained binaries.

@@ -18,7 +18,7 @@ const NEEDS: [Need; 5] = [
     Need { program: "nft", package: "nftables", purpose: "lossy uplinks" },
 ];
 
-/// Installs what is missing, when this process may; otherwise says how to, and goes on: what cannot run is a named skip.
+/// Installs what is missing, when this process may; otherwise says how to, and goes on.
 pub fn install_missing() {
     let missing: Vec<&Need> = NEEDS.iter().filter(|n| !present(n.program)).collect();
     if missing.is_empty() {
@@ -31,11 +31,11 @@ pub fn install_missing() {
     packages.dedup();
     let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     if !is_root() || !present("apt-get") {
-        eprintln!("install them with `sudo {line}`; until then the scenarios that need them are skipped by name");
+        eprintln!("install them with `sudo {line}`; until then the scenarios that need them fail, and say so");
         return;
     }
     if !apt(&["update"], &[]) || !apt(&["install", "-y", "--no-install-recommends"], &packages) {
-        eprintln!("`{line}` failed; the scenarios that need them are skipped by name, and fail in CI");
+        eprintln!("`{line}` failed; the scenarios that need them fail, and say so");
     }
 }
 
