@@ -194,3 +194,22 @@ fn purged_bytes_are_gone_from_the_medium() {
     let (mut table, _) = common::open_table(&medium);
     assert_eq!(table.get(b"kept").unwrap().unwrap(), b"a kept value");
 }
+
+#[test]
+fn many_power_cuts_in_a_row_are_survived() {
+    for seed in 0..200 {
+        let mut dice = Dice::new(seed);
+        let medium = CrashMedium::default();
+        let mut life = Life::new(&medium, seed).expect("nothing is cut yet");
+        for round in 0..8 {
+            medium.crash_at(1 + dice.below(80));
+            let _ = life.live(&medium, 50);
+            let cut = if dice.one_in(3) { Cut::Dropped } else { Cut::Torn };
+            medium.reboot(cut, dice.below(u64::MAX));
+            let what = format!("seed {seed} round {round}");
+            let (table, recovery) = common::open_table(&medium);
+            assert_eq!(recovery.damaged().count(), 0, "{what}: {:?}", recovery.losses);
+            life.check(table, cut, &what);
+        }
+    }
+}

@@ -3,7 +3,9 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::format::{ALIGN, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, VERSION, be32, kind, migratable};
+use super::format::{
+    ALIGN, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, VERSION, be32, kind, migratable,
+};
 use super::retire::{Retiring, Stage};
 use super::scan::{Found, Hole, Scan, serials};
 use super::space::Space;
@@ -17,6 +19,8 @@ use crate::report::{Cause, Loss, Recovery, Subject};
 /// How far from the known serials that of a segment without a header may be.
 const NEAR: u32 = 64;
 
+/// Numbers skipped after an unclean end.
+const SKIP: u64 = 1 << 16;
 /// Stands for a segment whose place is unknown.
 const NOWHERE: SegmentId = SegmentId(0);
 
@@ -56,6 +60,9 @@ impl<M: Medium> Log<M> {
         log.read_all(&mut read, sink)?;
         log.next_seq = log.next_seq.max(read.next_seq);
         log.place(slots)?;
+        if !read.suspects.is_empty() {
+            log.next_seq += SKIP; // what is torn may have had the next numbers
+        }
         log.judge(&mut read)?;
         log.start()?;
         Ok((log, read.recovery))
@@ -212,7 +219,8 @@ impl<M: Medium> Log<M> {
             }
         }
         for slot in rest {
-            if self.burnt(&slot)? || slot.len != self.config.segment_bytes || (self.config.erase && !slot.blank) {
+            // A torn header must not be completed by the next one written over it.
+            if self.burnt(&slot)? || slot.len != self.config.segment_bytes || !slot.blank {
                 self.discard(&slot)?;
             } else {
                 self.space.free.push_back((slot.id, slot.len));
@@ -270,21 +278,23 @@ impl<M: Medium> Log<M> {
         self.medium.write(segment.id, 0, &header.encode())
     }
 
+    /// Overwrites a hole by a filler. Where the segment was cut short, the one after it must not remember more.
     fn fill(&mut self, serial: u32, loss: &Loss) -> Result<(), MediumError> {
         let seq = self.next_seq();
-        let Some(segment) = self.segments.get(&serial).filter(|s| s.version == VERSION) else { return Ok(()) };
+        let Some(segment) = self.segments.get(&serial).filter(|s| s.version == VERSION).copied() else { return Ok(()) };
         if loss.offset < SEGMENT_HEADER {
             return Ok(());
         }
-        if loss.bytes < RECORD_HEADER || loss.offset + loss.bytes > segment.len {
-            // The end of a segment cut short: the one after it must not remember more.
-            let after = self.segments.range(serial.saturating_add(1)..).next().map(|(serial, _)| *serial);
-            return after.map_or(Ok(()), |after| self.give_header(after));
+        let bytes = loss.bytes.min(segment.len.saturating_sub(loss.offset));
+        if bytes >= RECORD_HEADER {
+            let mut out = Vec::new();
+            filler(seq, serial, 0, bytes).encode(&[], &[], &mut out);
+            self.tickets.wrote();
+            self.medium.write(segment.id, loss.offset, &out)?;
         }
-        let mut bytes = Vec::new();
-        filler(seq, serial, 0, loss.bytes).encode(&[], &[], &mut bytes);
-        self.tickets.wrote();
-        self.medium.write(segment.id, loss.offset, &bytes)
+        let after = self.segments.range(serial.saturating_add(1)..).next().map(|(serial, _)| *serial);
+        let short = bytes < loss.bytes || bytes < RECORD_HEADER;
+        after.filter(|_| short).map_or(Ok(()), |after| self.give_header(after))
     }
 
     /// Makes the first segment of a new store and the reserve. A full medium is no reason not to open.

@@ -69,7 +69,9 @@ impl<M: Medium> Queue<M> {
         match old.header.kind {
             kind::PUT => self.rewrite_put(old),
             kind::NOTE => super::records::parse_note(&old.head).map_or(Ok(()), |(seq, _)| self.rewrite_note(seq)),
-            kind::MEMO => MemoHead::parse(&old.head).map_or(Ok(()), |memo| self.rewrite_memo(&memo.identity, memo.ended)),
+            kind::MEMO => {
+                MemoHead::parse(&old.head).map_or(Ok(()), |memo| self.rewrite_memo(&memo.identity, memo.ended))
+            }
             kind::STAMP => self.write_stamp_again(),
             _ => Ok(()),
         }
