@@ -128,6 +128,8 @@ pub struct Counters {
     pub not_for_us: u64,
     /// Envelopes that could not be opened.
     pub cannot_open: u64,
+    /// Envelopes that begin a session for which there is no room.
+    pub sessions_refused: u64,
     /// Opened, but the content is not of this version.
     pub bad_content: u64,
     /// CANNOT-OPEN answers not sent because of the rate limit.

@@ -44,6 +44,10 @@ pub const EVENTS_MAX: usize = 4_096;
 /// Shortest lifetime that can be asked for.
 pub const TTL_MIN: Duration = Duration::from_secs(1);
 
+/// In-band receive sessions of one peer and epoch with the same id: ids come round after 15 sessions, and only lost state
+/// or unopened messages begin one. Above it the peer is asked for one with another id; none is ever dropped for it.
+pub const SAME_ID_MAX: usize = 8;
+
 /// CANNOT-OPEN answers: at most one a peer in this time.
 pub const CANNOT_OPEN_EVERY: Duration = Duration::from_secs(30);
 

@@ -221,7 +221,7 @@ impl<V: Vault> Endpoint<V> {
         let id = self.way.next_offer_id();
         let Some(parcel) = self.parcel(now, id, item)? else { return Ok(true) };
         let Some(leaf) = &mut self.way.leaf else { return Ok(false) };
-        if leaf.room() == 0 || leaf.offer(now, parcel).is_err() {
+        if leaf.room_for(parcel.precedence) == 0 || leaf.offer(now, parcel).is_err() {
             return Ok(false);
         }
         self.way.offered(id, item);

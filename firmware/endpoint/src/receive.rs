@@ -106,6 +106,10 @@ impl<V: Vault> Endpoint<V> {
             Err(OpenFail::NotYet) if self.wait_for_key(&envelope) => {
                 Ok(Answer::Refused(RefuseReason::RateLimited, NOT_YET_RETRY))
             }
+            Err(OpenFail::TooMany) => {
+                self.counters.sessions_refused += 1;
+                self.cannot_open(now, &envelope, random)
+            }
             Err(OpenFail::NotYet | OpenFail::Cannot) => self.cannot_open(now, &envelope, random),
             Err(OpenFail::Vault(e)) => Err(e),
         }

@@ -5,6 +5,7 @@ use crate::error::CannotSeal;
 use crate::home::Home;
 use crate::io::Random;
 use crate::keys;
+use crate::limits::SAME_ID_MAX;
 use crate::records::Sealing;
 use crate::vault::{Vault, VaultError};
 use alloc::vec;
@@ -64,6 +65,8 @@ pub(crate) enum OpenFail {
     NotYet,
     /// It will never open.
     Cannot,
+    /// It begins a session, and there are too many with its id already: its sender has to use another id.
+    TooMany,
     Vault(VaultError),
 }
 
@@ -268,7 +271,8 @@ impl<V: Vault> Home<V> {
         }
     }
 
-    /// Stores a receive session; of in-band ones with the same id only the newest two are kept.
+    /// Stores a receive session. One is never dropped for another before its epoch is over: a replay of its first message
+    /// would begin it again (S-40.4-6).
     fn put_receive(
         &mut self,
         batch: &mut Batch,
@@ -278,17 +282,8 @@ impl<V: Vault> Home<V> {
     ) -> Result<(), OpenFail> {
         let id = *session.id();
         let siblings = self.scan(&keys::receive_sid(id.from, id.epoch, id.sid))?;
-        if siblings.len() >= picket_seal::limits::CANDIDATES_MAX && !siblings.contains(&key) {
-            let mut aged = Vec::new();
-            for sibling in siblings {
-                let bytes = Zeroizing::new(self.get(&sibling)?.ok_or(VaultError::Damaged)?);
-                aged.push((bytes.first_chunk::<8>().map_or(0, |b| u64::from_be_bytes(*b)), sibling));
-            }
-            aged.sort();
-            let over = aged.len() + 1 - picket_seal::limits::CANDIDATES_MAX;
-            for (_, old) in aged.into_iter().take(over) {
-                batch.remove(old);
-            }
+        if siblings.len() >= SAME_ID_MAX && !siblings.contains(&key) {
+            return Err(OpenFail::TooMany);
         }
         batch.put(key, receive_bytes(seen, session)?);
         Ok(())
@@ -309,4 +304,68 @@ pub(crate) fn receive_bytes(seen: u64, session: &ReceiveSession) -> Result<Vec<u
     let mut out = seen.to_be_bytes().to_vec();
     out.extend_from_slice(state);
     Ok(out)
+}
+
+#[cfg(test)]
+#[path = "../tests/common/mission.rs"]
+#[allow(dead_code, missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+mod mission;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::mission::Mission;
+    use super::*;
+    use crate::limits::HOP_LIMIT;
+    use crate::testing::RamVault;
+    use picket_wire::Precedence;
+    use picket_wire::envelope::Class;
+    use picket_wire::time::Wall;
+
+    const START_S: u64 = 1_800_000_000;
+
+    fn home(mission: &Mission, at: usize) -> Home<RamVault> {
+        let (secrets, fill) = mission.home(at);
+        let (now, wall) = (Instant(1), Some(Wall(START_S * 1_000)));
+        let mut home = Home::create(RamVault::default(), &secrets, &fill, now, wall).unwrap();
+        home.advance_epoch(now).unwrap();
+        home
+    }
+
+    /// The n-th fresh in-band session of this home; they take turns between two ids.
+    fn first_of_session(home: &mut Home<RamVault>, to: Index, n: u8) -> Vec<u8> {
+        let lifetime = Lifetime::floor(3_600);
+        let route = Route { class: Class::Pairwise, precedence: Precedence::Routine, hop_limit: HOP_LIMIT, lifetime };
+        let letter = Letter { to, route, lifetime, original: None, body: Body::Text("x"), fresh: true };
+        let mut batch = Batch::default();
+        let mut random = |out: &mut [u8]| {
+            out.fill(n);
+            out[32] = 6 + n % 2;
+        };
+        let sealed = home.seal(Instant(1), &letter, &mut random, &mut batch).unwrap();
+        home.commit(Instant(1), home.record.clone(), batch).unwrap();
+        sealed.envelope
+    }
+
+    fn open(home: &mut Home<RamVault>, bytes: &[u8]) -> Result<(), OpenFail> {
+        let mut batch = Batch::default();
+        home.open_envelope(&Envelope::parse(bytes).unwrap(), Far::Refuse, &mut batch)?;
+        home.commit(Instant(1), home.record.clone(), batch).map_err(OpenFail::Vault)
+    }
+
+    #[test]
+    fn no_session_is_dropped_for_another_and_none_begins_twice() {
+        let mission = Mission::new(&["alpha", "bravo"], &[], START_S);
+        let (mut alpha, mut bravo) = (home(&mission, 0), home(&mission, 1));
+        let many = SAME_ID_MAX as u8 * 2;
+        let firsts: Vec<Vec<u8>> = (0..many).map(|n| first_of_session(&mut alpha, mission.indices[1], n)).collect();
+        for first in &firsts {
+            assert_eq!(open(&mut bravo, first), Ok(()));
+        }
+        let one_more = first_of_session(&mut alpha, mission.indices[1], many);
+        assert_eq!(open(&mut bravo, &one_more), Err(OpenFail::TooMany));
+        for first in &firsts {
+            assert_eq!(open(&mut bravo, first), Err(OpenFail::Again), "a replay");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{PIPE, World, mission::GatewayDirectory};
-use picket_endpoint::{Input, Output, RefusedBecause, State};
+use picket_endpoint::{Input, LinkConfig, Output, RefusedBecause, State, Why};
 use picket_link::{Event, Link, Offer, OfferId, ParcelKind};
 use picket_node::leaf::Keyring;
 use picket_wire::control::{Control, Hello, Notice, NoticeReason, Receipt, ReceiptKind, RefuseReason};
@@ -22,9 +22,9 @@ struct Puppet {
 }
 
 impl Puppet {
-    fn new(world: &World) -> Self {
+    fn new(world: &World, config: LinkConfig) -> Self {
         let directory = world.mission.directory(3);
-        Self { link: Link::new(PIPE), directory, refuse: None, offers: 0, taken: vec![] }
+        Self { link: Link::new(config), directory, refuse: None, offers: 0, taken: vec![] }
     }
 
     /// Carries bytes both ways until both are quiet.
@@ -105,12 +105,16 @@ fn world_input(world: &mut World, input: Input<'_>, out: &mut Vec<Vec<u8>>) {
 }
 
 fn attached(seed: u64) -> (World, Puppet) {
+    attached_over(seed, PIPE)
+}
+
+fn attached_over(seed: u64, config: LinkConfig) -> (World, Puppet) {
     let mut world = World::new(seed);
-    let mut puppet = Puppet::new(&world);
+    let mut puppet = Puppet::new(&world, config.clone());
     let now = world.now;
     puppet.link.up(now);
     let mut nothing = Vec::new();
-    world_input(&mut world, Input::Via(PIPE), &mut nothing);
+    world_input(&mut world, Input::Via(config), &mut nothing);
     world_input(&mut world, Input::LinkUp, &mut nothing);
     for bytes in nothing {
         puppet.link.receive(now, &bytes, &puppet.directory);
@@ -121,11 +125,15 @@ fn attached(seed: u64) -> (World, Puppet) {
 }
 
 fn compose(world: &mut World) -> MessageId {
+    compose_as(world, Precedence::Routine, 1)
+}
+
+fn compose_as(world: &mut World, precedence: Precedence, bytes: usize) -> MessageId {
     let draft = picket_endpoint::Draft {
         to: "bravo".into(),
-        precedence: Precedence::Routine,
+        precedence,
         ttl: None,
-        content: picket_endpoint::Content::Text("x".into()),
+        content: picket_endpoint::Content::Text("x".repeat(bytes)),
     };
     let (now, rng) = (world.now, &mut world.rng);
     let endpoint = world.members[0].endpoint.as_mut().unwrap();
@@ -197,4 +205,16 @@ fn a_final_refusal_ends_the_message_with_its_reason() {
     puppet.run(&mut world);
     let because = RefusedBecause::Gateway(RefuseReason::UnknownDestination);
     assert_eq!(world.state(0, id), State::Refused(because));
+}
+
+#[test]
+fn a_flash_is_offered_although_routine_ones_fill_the_window() {
+    let slow = LinkConfig { air_bps: Some(9_600), ..PIPE };
+    let (mut world, _puppet) = attached_over(54, slow);
+    let routine: Vec<MessageId> = (0..8).map(|_| compose_as(&mut world, Precedence::Routine, 3_000)).collect();
+    let flash = compose_as(&mut world, Precedence::Flash, 20);
+    let now = world.now;
+    let mut why = |id| world.endpoint(0).outgoing(now, id).unwrap().why;
+    assert!(matches!(why(routine[7]), Why::Behind { .. }), "the window is full");
+    assert!(matches!(why(flash), Why::Offered { .. }), "{}", why(flash));
 }

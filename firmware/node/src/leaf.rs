@@ -184,11 +184,17 @@ impl Leaf {
         }
     }
 
-    /// How many more parcels may be offered now.
+    /// How many more parcels may be offered now, whatever their precedence.
     #[must_use]
     pub fn room(&self) -> usize {
+        self.room_for(Precedence::Deferred)
+    }
+
+    /// How many more parcels of `precedence` may be offered now: lower ones do not take its room.
+    #[must_use]
+    pub fn room_for(&self, precedence: Precedence) -> usize {
         match &self.stage {
-            Stage::Attached(a) => self.link.room(a.claim.gateway),
+            Stage::Attached(a) => self.link.room_for(a.claim.gateway, precedence),
             Stage::Down | Stage::Searching(_) | Stage::Claiming { .. } | Stage::Attaching(_) => 0,
         }
     }
@@ -196,7 +202,7 @@ impl Leaf {
     /// Offers a parcel for custody to the gateway we are attached to.
     ///
     /// # Errors
-    /// Gives it back when not attached or [`Leaf::room`] is 0.
+    /// Gives it back when not attached or [`Leaf::room_for`] its precedence is 0.
     pub fn offer(&mut self, now: Instant, parcel: Parcel) -> Result<(), Parcel> {
         let Stage::Attached(attached) = &self.stage else { return Err(parcel) };
         let Parcel { id, kind, precedence, identity, bytes } = parcel;
