@@ -416,4 +416,7 @@ impl Relay {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod properties;
+#[cfg(test)]
 mod tests;
