@@ -23,6 +23,7 @@ pub struct Plan {
     namespace: Option<String>,
     tls: Option<(PathBuf, String)>,
     keys: String,
+    user: Option<u32>,
 }
 
 impl Plan {
@@ -38,6 +39,7 @@ impl Plan {
             namespace: None,
             tls: None,
             keys: String::new(),
+            user: None,
         }
     }
 
@@ -108,6 +110,13 @@ impl Plan {
     #[must_use]
     pub fn more(mut self, text: &str) -> Self {
         self.text.push_str(text);
+        self
+    }
+
+    /// As another user, for a rig that is root.
+    #[must_use]
+    pub const fn user(mut self, id: u32) -> Self {
+        self.user = Some(id);
         self
     }
 
@@ -204,7 +213,18 @@ impl Gateway {
     }
 
     fn command(&self) -> Command {
-        let mut command = crate::netns::command(self.plan.namespace.as_deref(), &program("picketd"));
+        let picketd = program("picketd");
+        let mut command = match self.plan.user {
+            None => crate::netns::command(self.plan.namespace.as_deref(), &picketd),
+            Some(id) => {
+                // Another user may not reach the folder that it was built in.
+                let copy = self.config.with_file_name("picketd");
+                std::fs::copy(&picketd, &copy).expect("the program is copied");
+                let mut command = Command::new("setpriv");
+                command.args([format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".into()]).arg(&copy);
+                command
+            }
+        };
         command.arg("--config").arg(&self.config);
         command
     }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use hil_tests::process::finish;
 use hil_tests::programs::program;
+use hil_tests::skip::{has, is_root, skip};
 use hil_tests::{Gateway, Plan, Rig, certs, wait};
 
 #[test]
@@ -129,6 +130,35 @@ fn find_request(rig: &Rig) -> String {
     let files = folders.iter().filter_map(|f| std::fs::read_dir(f).ok()).flatten().flatten().map(|e| e.path());
     let mut requests = files.filter(|p| p.is_file() && p.to_string_lossy().contains("request"));
     requests.next().expect("a request was written").display().to_string()
+}
+
+#[test]
+fn a_second_gateway_on_the_same_state_is_refused() {
+    let rig = Rig::new("a_second_gateway_on_the_same_state_is_refused", &["alpha", "bravo"], &["gw1"]);
+    let mut gw1 = rig.gateway(Plan::new("gw1"));
+    rig.member("alpha", "gw1").send_with("bravo", &["--wait", "custody", "kept"]).expect(0);
+    let refused = gw1.start_refused();
+    assert!([2, 8].contains(&refused.code), "{}: {}", refused.code, refused.err);
+    assert!(refused.err.len() > 20, "it says why: {}", refused.err);
+    assert!(gw1.is_running());
+    assert_eq!(gw1.queue().len(), 1, "the first one goes on serving");
+}
+
+#[test]
+fn a_gateway_runs_unprivileged() {
+    const NAME: &str = "a_gateway_runs_unprivileged";
+    let rig = Rig::new(NAME, &["alpha", "bravo"], &["gw1"]);
+    if !is_root() || !has("setpriv") {
+        return skip(
+            NAME,
+            "another user can be taken on by root with setpriv only; run as a user, every scenario is this one",
+        );
+    }
+    let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(rig.path("")).status().unwrap();
+    assert!(owned.success());
+    let gw1 = rig.gateway(Plan::new("gw1").user(65_534));
+    rig.member("alpha", "gw1").send_with("bravo", &["--wait", "custody", "kept"]).expect(0);
+    assert_eq!(gw1.queue().len(), 1);
 }
 
 #[test]
