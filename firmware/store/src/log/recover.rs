@@ -211,12 +211,10 @@ impl<M: Medium> Log<M> {
         let dead: Vec<(u32, Segment)> = self.segments.range(..self.floor).map(|(k, s)| (*k, *s)).collect();
         for (serial, segment) in dead {
             let slot = Slot { id: segment.id, len: segment.len, header: None, blank: false };
-            if self.burnt(&slot)? && !self.config.erase {
-                self.segments.remove(&serial);
-                self.discard(&slot)?;
-            } else {
-                self.retiring.push_back(Retiring { serial, stage: Stage::Floored(Ticket(0)) });
-            }
+            // The floor may stand in a header that recovery itself writes again: it is marked anew before anything dead
+            // is destroyed.
+            let (burnt, stage) = (self.burnt(&slot)?, Stage::Copied(Ticket(0)));
+            self.retiring.push_back(Retiring { serial, stage, burnt });
         }
         for slot in rest {
             // A torn header must not be completed by the next one written over it.

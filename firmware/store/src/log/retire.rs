@@ -18,6 +18,8 @@ const MAX_RETIRING: usize = 4;
 pub(super) struct Retiring {
     pub serial: u32,
     pub stage: Stage,
+    /// Holds records of a serial that was never acknowledged: not to be reused as it is.
+    pub burnt: bool,
 }
 
 /// How far it is.
@@ -85,7 +87,7 @@ impl<M: Medium> Log<M> {
     /// Nothing lives in the victim any more: starts its way out.
     pub fn retire(&mut self, victim: &Victim) {
         let ticket = self.tickets.demand();
-        self.retiring.push_back(Retiring { serial: victim.serial, stage: Stage::Copied(ticket) });
+        self.retiring.push_back(Retiring { serial: victim.serial, stage: Stage::Copied(ticket), burnt: false });
     }
 
     /// Bytes said to live in a segment, for finding what was lost in it.
@@ -146,7 +148,7 @@ impl<M: Medium> Log<M> {
                 self.retiring.pop_front();
                 self.segments.remove(&front.serial);
                 self.space.live = self.space.live.saturating_sub(segment.live);
-                self.free(segment.id, segment.len)?;
+                self.free(segment.id, segment.len, front.burnt && !self.config.erase)?;
                 Ok(true)
             }
         }

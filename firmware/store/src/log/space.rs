@@ -79,10 +79,11 @@ impl<M: Medium> Log<M> {
         Ok(())
     }
 
-    /// A segment is dead, durably so: keeps it for reuse or removes it.
-    pub(super) fn free(&mut self, id: SegmentId, len: u32) -> Result<(), MediumError> {
+    /// A segment is dead, durably so: keeps it for reuse or removes it, always if it is burnt.
+    pub(super) fn free(&mut self, id: SegmentId, len: u32, burnt: bool) -> Result<(), MediumError> {
         self.space.free.push_back((id, len));
-        let odd = self.space.free.iter().position(|(_, len)| *len != self.config.segment_bytes);
+        let last = self.space.free.len() - 1;
+        let odd = (burnt || len != self.config.segment_bytes).then_some(last);
         let extra = (self.space.free.len() > KEEP_FREE).then_some(0);
         let Some((id, len)) = odd.or(extra).and_then(|at| self.space.free.remove(at)) else { return Ok(()) };
         self.tickets.wrote();
