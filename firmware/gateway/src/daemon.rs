@@ -199,7 +199,9 @@ impl Daemon {
         let now = clock.now();
         let folder = config.gateway.state.join("store");
         let medium = FileMedium::open(&folder).map_err(|e| StartError::State(folder.clone(), e))?;
-        let limits = QueueLimits { max_bytes: config.store_bytes, ..QueueLimits::default() };
+        let salt = picket_shell::random::bytes().map_err(|e| StartError::System(io::Error::other(e)))?;
+        let salt = u32::from_be_bytes(salt);
+        let limits = QueueLimits { max_bytes: config.store_bytes, salt, ..QueueLimits::default() };
         let settings = GatewayConfig {
             max_delay: ready.mission.roster().max_delay(),
             uplink_timeout: config.gateway.uplink_timeout,
