@@ -23,6 +23,9 @@ pub const CLAIM_PRECEDENCE: picket_wire::Precedence = picket_wire::Precedence::I
 /// How long custody may be refused when the program is about to stop.
 pub const DRAIN_RETRY: Duration = Duration::from_secs(5);
 
+/// Pause before the store is asked again for what it could not read or write down: nobody has to hurry then.
+pub const STORE_RETRY: Duration = Duration::from_secs(30);
+
 /// Pause that a rate-limited uplink publisher is asked for.
 pub const RATE_RETRY: Duration = Duration::from_secs(2);
 

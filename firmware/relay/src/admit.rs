@@ -41,6 +41,8 @@ pub enum Known {
         from: Index,
         /// In which round.
         round: u8,
+        /// With which hop limit.
+        hop_limit: u8,
     },
     /// Its lifetime ended here, or it died for another reason.
     Died,
@@ -69,7 +71,13 @@ pub fn admit(offered: &Offered, known: Known) -> Admission {
         Known::Delivered(token) => Admission::AcknowledgeAgain(token),
         // No round tells its return from a repetition; but where its destination is attached it can only have returned.
         Known::PassedOn { .. } if !offered.has_rounds && offered.attached_here => fresh(offered),
-        Known::PassedOn { from, round } if round == offered.round && from == offered.from => {
+        // Every custodian takes one from the hop limit: with another one it has been elsewhere and come back.
+        Known::PassedOn { from, hop_limit, .. }
+            if !offered.has_rounds && from == offered.from && hop_limit != offered.hop_limit =>
+        {
+            fresh(offered)
+        }
+        Known::PassedOn { from, round, .. } if round == offered.round && from == offered.from => {
             Admission::AcknowledgeAgain(None)
         }
         Known::PassedOn { round, .. } if round == offered.round => Admission::Refuse(RefuseReason::PassedOn),
@@ -115,10 +123,10 @@ mod tests {
             (Known::Writing, Admission::Wait),
             (Known::Held, again),
             (Known::Delivered(Some([3; 8])), Admission::AcknowledgeAgain(Some([3; 8]))),
-            (Known::PassedOn { from: Index(7), round: 1 }, again),
-            (Known::PassedOn { from: Index(8), round: 1 }, refuse(RefuseReason::PassedOn)),
-            (Known::PassedOn { from: Index(7), round: 0 }, Admission::Take),
-            (Known::PassedOn { from: Index(8), round: 2 }, Admission::Take),
+            (Known::PassedOn { from: Index(7), round: 1, hop_limit: 3 }, again),
+            (Known::PassedOn { from: Index(8), round: 1, hop_limit: 3 }, refuse(RefuseReason::PassedOn)),
+            (Known::PassedOn { from: Index(7), round: 0, hop_limit: 3 }, Admission::Take),
+            (Known::PassedOn { from: Index(8), round: 2, hop_limit: 3 }, Admission::Take),
             (Known::Died, refuse(RefuseReason::Expired)),
         ];
         for (known, decision) in table {
@@ -130,13 +138,21 @@ mod tests {
     fn a_receipt_that_returns_to_where_its_member_now_is_attached_is_taken_again() {
         let back = Offered { has_rounds: false, attached_here: true, ..OFFER };
         for from in [Index(7), Index(8)] {
-            assert_eq!(admit(&back, Known::PassedOn { from, round: 1 }), Admission::Take);
+            assert_eq!(admit(&back, Known::PassedOn { from, round: 1, hop_limit: 3 }), Admission::Take);
         }
         let elsewhere = Offered { attached_here: false, ..back };
         let refused = Admission::Refuse(RefuseReason::PassedOn);
-        assert_eq!(admit(&elsewhere, Known::PassedOn { from: Index(8), round: 1 }), refused);
+        assert_eq!(admit(&elsewhere, Known::PassedOn { from: Index(8), round: 1, hop_limit: 3 }), refused);
+        let passed_on = Known::PassedOn { from: Index(7), round: 1, hop_limit: 5 };
+        assert_eq!(
+            admit(&elsewhere, passed_on),
+            Admission::Take,
+            "it came back to whom we had it from, and to us again"
+        );
+        let repeated = Offered { hop_limit: 5, ..elsewhere };
+        assert_eq!(admit(&repeated, passed_on), Admission::AcknowledgeAgain(None));
         let envelope = Offered { has_rounds: true, ..back };
-        assert_eq!(admit(&envelope, Known::PassedOn { from: Index(8), round: 1 }), refused);
+        assert_eq!(admit(&envelope, Known::PassedOn { from: Index(8), round: 1, hop_limit: 3 }), refused);
     }
 
     #[test]

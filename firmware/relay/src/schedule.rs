@@ -211,11 +211,27 @@ impl Relay {
         raise
     }
 
-    /// Places anew what came due: offers past their deadline (abandoned), pauses that ended.
-    pub fn due(&mut self, now: Instant) {
+    /// `gateway` offers this parcel itself, and we hold it: our own offer of it is taken back, to be made again in another
+    /// round. That neighbour does not know better than we do; it is not asked again until something new is known.
+    pub fn take_back(&mut self, now: Instant, key: ParcelKey, gateway: Index) {
+        let here = |way: &Way| matches!(way, Way::Neighbour { gateway: g, .. } if *g == gateway);
+        let asked: Vec<Way> = self.ways_of(key).into_iter().filter(here).collect();
+        let Some(custody) = self.custody.get_mut(&key) else { return };
+        custody.tried.extend(asked);
+        custody.tried.truncate(TRIED_MAX);
+        if matches!(custody.state, State::Ready(_) | State::Offered { .. }) {
+            self.unplace(key);
+            self.place(now, key);
+        }
+    }
+
+    /// Places anew what came due: offers past their deadline (abandoned), pauses that ended. Says how many offers.
+    pub fn due(&mut self, now: Instant) -> usize {
+        let mut timed_out = 0;
         while let Some((_, key)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             match self.state(key) {
                 Some(State::Offered { way, .. }) => {
+                    timed_out += 1;
                     self.failed(now, key, way, Failure::TimedOut);
                 }
                 Some(State::Held(wait)) => {
@@ -230,6 +246,7 @@ impl Relay {
                 }
             }
         }
+        timed_out
     }
 
     /// When [`Relay::due`] is to be called next.
@@ -241,7 +258,11 @@ impl Relay {
     /// A port works.
     pub fn port_up(&mut self, now: Instant, port: u32) {
         self.surroundings.port_up(port);
-        self.replace_all(now);
+        // A connection just accepted: nobody is known there, so nothing has a new way.
+        let known = self.surroundings.attached_on(port).next().is_some();
+        if known || self.surroundings.neighbours_on(port).next().is_some() {
+            self.replace_all(now);
+        }
     }
 
     /// A port does not work: offers there are placed elsewhere or held.

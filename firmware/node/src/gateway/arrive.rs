@@ -3,10 +3,10 @@
 use super::custody::{Creditor, Durable};
 use super::meta::{Fate, Incoming, Kind, Meta};
 use super::{Count, Gateway};
-use crate::io::{Directory, LinkId, Output, Report, StationKind};
-use crate::limits::{DRAIN_RETRY, RECEIPT_HOPS, RECEIPT_PRECEDENCE};
+use crate::io::{Directory, LinkId, Output, Report, StationKind, UplinkId};
+use crate::limits::{DRAIN_RETRY, RECEIPT_HOPS, RECEIPT_PRECEDENCE, STORE_RETRY};
 use picket_link::{Arrival, Event, OfferId, Owed, ParcelKind};
-use picket_relay::{Admission, Failure, Ingress, Offered, ParcelKey, Way, admit};
+use picket_relay::{Admission, Failure, Ingress, Known, Offered, ParcelKey, State, Wait, Way, admit};
 use picket_store::{Medium, PutError, Seq, Ticket};
 use picket_wire::control::{Control, Notice, NoticeReason, Receipt, ReceiptKind, RefuseReason, Token};
 use picket_wire::envelope::{Class, Envelope};
@@ -20,6 +20,23 @@ pub(super) struct Deposit<'a> {
     pub identity: Identity,
     pub bytes: &'a [u8],
     pub creditor: Creditor,
+}
+
+/// By what an answer to an offer of ours came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    Link(LinkId),
+    Uplink(UplinkId),
+}
+
+impl Via {
+    fn carries(self, way: Way) -> bool {
+        match (self, way) {
+            (Self::Link(id), Way::Attached { port, .. } | Way::Neighbour { port, .. }) => id.0 == port,
+            (Self::Uplink(id), Way::Uplink(uplink)) => id.0 == uplink,
+            (Self::Link(_), Way::Uplink(_)) | (Self::Uplink(_), Way::Attached { .. } | Way::Neighbour { .. }) => false,
+        }
+    }
 }
 
 impl Creditor {
@@ -52,12 +69,12 @@ impl<M: Medium> Gateway<M> {
             Event::Arrived(arrival) => self.arrived_by_link(now, id, &arrival, dir),
             Event::Accepted { offer, delivered } => {
                 if !self.telling.answered(id, offer) {
-                    self.accepted(now, ParcelKey(offer.0), delivered, dir);
+                    self.accepted(now, ParcelKey(offer.0), Via::Link(id), delivered, dir);
                 }
             }
             Event::Refused { offer, .. } if self.telling.answered(id, offer) => self.counters.add(Count::OffersRefused),
             Event::Refused { offer: OfferId(key), reason, retry } => {
-                self.offer_refused(now, ParcelKey(key), None, reason, retry);
+                self.offer_refused(now, ParcelKey(key), Via::Link(id), reason, retry);
             }
             Event::Control { from, message } => self.control(now, id, from, message, dir),
         }
@@ -95,14 +112,22 @@ impl<M: Medium> Gateway<M> {
             attached_here: self.relay.surroundings().attached_port(meta.destination).is_some(),
             hop_limit: meta.hop_limit,
         };
-        match admit(&offered, self.custody.known(now, &deposit.identity)) {
+        let known = self.custody.known(now, &deposit.identity);
+        if known == Known::Held && !self.came_round(now, deposit, &meta, dir) {
+            self.counters.add(Count::RefusedPassedOn);
+            return self.refuse(now, deposit.creditor, RefuseReason::PassedOn, Duration::ZERO, dir);
+        }
+        match admit(&offered, known) {
             Admission::Take if self.host.stopping => {
                 self.counters.add(Count::RefusedStopping);
                 self.refuse(now, deposit.creditor, RefuseReason::Full, DRAIN_RETRY, dir);
             }
             Admission::Take => self.take(now, deposit, &incoming, lifetime, dir),
             Admission::Wait => {
-                self.custody.also_owed(&deposit.identity, deposit.creditor);
+                if !self.custody.also_owed(&deposit.identity, deposit.creditor) {
+                    // Unanswered, it is offered again; but the broker's delivery is over.
+                    self.settle(&deposit.creditor);
+                }
             }
             Admission::AcknowledgeAgain(token) => {
                 self.counters.add(Count::DuplicatesAcknowledged);
@@ -113,6 +138,32 @@ impl<M: Medium> Gateway<M> {
                 self.refuse(now, deposit.creditor, reason, Duration::ZERO, dir);
             }
         }
+    }
+
+    /// A gateway offers what we hold, and it is no repetition of the offer we took: whoever had it from us may have passed
+    /// it on to there. Once we acknowledge, no earlier offer of ours may be answered by "I had it": they are taken back,
+    /// and the next ones are of another round. False when there is none left: the other one keeps it (spec §55.2).
+    fn came_round(&mut self, now: Instant, deposit: &Deposit<'_>, offer: &Meta, dir: &dyn Directory) -> bool {
+        let Some(seq) = self.custody.queue().find(&deposit.identity).next() else { return true };
+        let (key, from) = (ParcelKey(seq.0), offer.ingress.from);
+        let Some((_, _, held)) = self.custody.meta(now, key) else { return true };
+        let repeated = (held.ingress.from, held.hop_limit, held.round) == (from, offer.hop_limit, offer.round);
+        let ends_here = match self.relay.state(key) {
+            Some(State::Offered { way: Way::Attached { .. }, .. } | State::Ready(Way::Attached { .. })) => true,
+            Some(State::Held(wait)) => wait == Wait::Away,
+            Some(State::Offered { .. } | State::Ready(_)) => false,
+            None => true,
+        };
+        if repeated || ends_here || dir.kind(from) != Some(StationKind::Gateway) {
+            return true;
+        }
+        let rounds_left = deposit.kind == ParcelKind::Envelope && held.raised < 3;
+        if rounds_left {
+            self.raise(key, &held);
+            self.relay.take_back(now, key, from);
+            self.uplinks.finished(key);
+        }
+        rounds_left
     }
 
     /// Facts of a deposit; `None` when its bytes are no parcel.
@@ -178,9 +229,9 @@ impl<M: Medium> Gateway<M> {
         }
     }
 
-    pub(super) fn synced(&mut self, now: Instant, ticket: Ticket) {
+    pub(super) fn synced(&mut self, now: Instant, ticket: Ticket, dir: &dyn Directory) {
         for durable in self.custody.synced(ticket) {
-            self.now_durable(now, durable);
+            self.now_durable(now, durable, dir);
         }
         if self.custody.queue_mut().maintain(now, self.host.wall).is_err() {
             self.store_trouble();
@@ -188,9 +239,16 @@ impl<M: Medium> Gateway<M> {
     }
 
     /// Durable: into custody, and only now acknowledged.
-    fn now_durable(&mut self, now: Instant, durable: Durable) {
+    fn now_durable(&mut self, now: Instant, durable: Durable, dir: &dyn Directory) {
         let key = ParcelKey(durable.seq.0);
-        let Some((kind, identity, meta)) = self.custody.meta(now, key) else { return };
+        let Some((kind, identity, meta)) = self.custody.meta(now, key) else {
+            // Its lifetime ended while it was being written: never ours.
+            for creditor in durable.creditors {
+                self.counters.add(Count::RefusedExpired);
+                self.refuse(now, creditor, RefuseReason::Expired, Duration::ZERO, dir);
+            }
+            return;
+        };
         if kind == Kind::Claim {
             return;
         }
@@ -254,13 +312,23 @@ impl<M: Medium> Gateway<M> {
     }
 
     /// The next custodian, or the recipient, has it.
-    pub(super) fn accepted(&mut self, now: Instant, key: ParcelKey, delivered: Option<Token>, dir: &dyn Directory) {
+    pub(super) fn accepted(
+        &mut self,
+        now: Instant,
+        key: ParcelKey,
+        via: Via,
+        delivered: Option<Token>,
+        dir: &dyn Directory,
+    ) {
         let Some((kind, identity, meta)) = self.custody.meta(now, key) else { return };
-        let recipient =
-            matches!(self.relay.state(key), Some(picket_relay::State::Offered { way: Way::Attached { .. }, .. }));
+        // A broker's late answer is no word of the recipient's, although the parcel is offered to it by now.
+        let recipient = matches!(self.relay.state(key),
+            Some(State::Offered { way: way @ Way::Attached { .. }, .. }) if via.carries(way));
         let fate = if recipient || delivered.is_some() { Fate::Delivered(delivered) } else { Fate::PassedOn };
-        self.relay.drop(key);
-        self.custody.finish(now, key, fate, self.config.max_delay);
+        self.gone(key);
+        if !self.custody.finish(now, key, fate, self.config.max_delay) {
+            self.store_trouble();
+        }
         self.counters.add(if recipient { Count::ParcelsDelivered } else { Count::ParcelsPassed });
         self.out.push_back(Output::Report(Report::Passed { identity, to: meta.destination }));
         let waiting = self.custody.held_answers(Seq(key.0));
@@ -285,7 +353,7 @@ impl<M: Medium> Gateway<M> {
     fn put_own(&mut self, now: Instant, message: Control, to: Index) {
         let mut buffer = [0; picket_wire::limits::CONTROL_MAX];
         let (Ok(bytes), Some(identity)) = (message.encode(&mut buffer), message.parcel_identity()) else { return };
-        if self.custody.known(now, &identity) != picket_relay::Known::Fresh {
+        if self.custody.known(now, &identity) != Known::Fresh {
             return;
         }
         let meta = Meta {
@@ -304,32 +372,52 @@ impl<M: Medium> Gateway<M> {
         }
     }
 
-    /// The other side of an offer said no. `way` is the uplink it came by; on a link it is the one offered on.
+    /// A parcel is not in our custody any more.
+    pub(super) fn gone(&mut self, key: ParcelKey) {
+        self.relay.drop(key);
+        self.uplinks.finished(key);
+    }
+
+    /// The other side of an offer said no.
     pub(super) fn offer_refused(
         &mut self,
         now: Instant,
         key: ParcelKey,
-        way: Option<Way>,
+        via: Via,
         reason: RefuseReason,
         retry: Duration,
     ) {
-        let Some(picket_relay::State::Offered { way: offered, .. }) = self.relay.state(key) else { return };
-        if way.is_some_and(|w| w != offered) {
+        let Some(State::Offered { way: offered, .. }) = self.relay.state(key) else { return };
+        if !via.carries(offered) {
             return;
         }
         self.counters.add(Count::OffersRefused);
-        let raise = self.relay.failed(now, key, offered, Failure::Refused(reason, retry));
-        if raise && let Some((_, _, meta)) = self.custody.meta(now, key) {
-            let meta = Meta { raised: (meta.raised + 1) & 3, ..meta };
-            if self.custody.queue_mut().note(Seq(key.0), &meta.encode()).is_err() {
-                self.store_trouble();
-            }
+        let Some((kind, _, meta)) = self.custody.meta(now, key) else { return };
+        let why = match reason {
+            // It has no rounds to raise: this way is tried.
+            RefuseReason::PassedOn if kind == Kind::Control => Failure::NobodyListening,
+            reason => Failure::Refused(reason, retry),
+        };
+        if self.relay.failed(now, key, offered, why) {
+            self.raise(key, &meta);
         }
+    }
+
+    fn raise(&mut self, key: ParcelKey, meta: &Meta) {
+        let meta = Meta { raised: (meta.raised + 1) & 3, ..*meta };
+        if self.custody.queue_mut().note(Seq(key.0), &meta.encode()).is_err() {
+            self.store_trouble();
+        }
+    }
+
+    /// When a lifetime ends next; later while the store cannot write such ends down.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.custody.queue().next_deadline().map(|at| at.max(self.host.expire_after))
     }
 
     /// Lifetimes that ended.
     pub(super) fn expire(&mut self, now: Instant, dir: &dyn Directory) {
-        if self.custody.queue().next_deadline().is_none_or(|at| at > now) {
+        if self.next_expiry().is_none_or(|at| at > now) {
             return;
         }
         let over: alloc::vec::Vec<ParcelKey> = self.custody.queue().expired(now).map(|seq| ParcelKey(seq.0)).collect();
@@ -344,8 +432,11 @@ impl<M: Medium> Gateway<M> {
     /// A parcel ends undelivered: its sender is told, unless it was itself a receipt or housekeeping.
     pub(super) fn died(&mut self, now: Instant, key: ParcelKey, reason: NoticeReason, dir: &dyn Directory) {
         let known = self.custody.meta(now, key);
-        self.relay.drop(key);
-        self.custody.finish(now, key, Fate::Died, self.config.max_delay);
+        self.gone(key);
+        if !self.custody.finish(now, key, Fate::Died, self.config.max_delay) {
+            self.host.expire_after = now + STORE_RETRY;
+            return self.store_trouble();
+        }
         if let Some((kind, identity, meta)) = known {
             self.report_death(now, kind, identity, meta.source, reason, dir);
         }

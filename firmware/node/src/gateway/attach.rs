@@ -248,8 +248,12 @@ impl<M: Medium> Gateway<M> {
         self.custody.finish(now, key, Fate::Died, Duration::ZERO);
         if let Some(member) = member.filter(|m| self.attachments.stored.get(m) == Some(&key)) {
             self.attachments.stored.remove(&member);
-            if self.relay.surroundings().attached_port(member).is_none() {
-                self.relay.forget_route(now, member);
+            match self.relay.routes().get(member).copied() {
+                // Still attached: remembered for D again.
+                Some(claim) if self.relay.surroundings().attached_port(member).is_some() => {
+                    self.store_claim(now, claim);
+                }
+                Some(_) | None => self.relay.forget_route(now, member),
             }
         }
     }

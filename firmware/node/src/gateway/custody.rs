@@ -174,8 +174,10 @@ impl<M: Medium> Custody<M> {
 
     /// Answers kept back for `seq`: its fate is known.
     pub fn held_answers(&mut self, seq: Seq) -> Vec<Creditor> {
+        // Few are kept back at a time, and most parcels are not among them.
+        let Some(answers) = self.owed.remove(&seq) else { return Vec::new() };
         self.holds.retain(|(_, s)| *s != seq);
-        self.owed.remove(&seq).unwrap_or_default()
+        answers
     }
 
     /// Forgets answers owed on a way that is gone.

@@ -3,12 +3,12 @@
 use super::meta::{Kind, Meta};
 use super::{Count, Gateway};
 use crate::io::{Directory, LinkId, Output, UplinkId};
-use crate::limits::OFFERS_PER_CALL;
+use crate::limits::{OFFERS_PER_CALL, STORE_RETRY};
 use alloc::vec::Vec;
 use picket_link::{Offer, OfferId, ParcelKind};
-use picket_relay::{ParcelKey, Way};
+use picket_relay::{Failure, ParcelKey, Way};
 use picket_store::{BodyError, Medium, Seq};
-use picket_wire::control::{Control, Notice, NoticeReason, Receipt};
+use picket_wire::control::{Control, Notice, NoticeReason, Receipt, RefuseReason};
 use picket_wire::time::Instant;
 use picket_wire::{Identity, Index, Lifetime, Precedence, envelope};
 
@@ -64,8 +64,7 @@ impl<M: Medium> Gateway<M> {
         if port.link.room_for(to, precedence) == 0 {
             return false;
         }
-        let last_hop = matches!(way, Way::Attached { .. });
-        let Some(parcel) = self.outgoing(now, key, last_hop, dir) else { return true };
+        let Some(parcel) = self.outgoing(now, key, way, dir) else { return true };
         self.relay.next(way, now + self.config.link_timeout);
         let offer = Offer {
             id: OfferId(key.0),
@@ -85,28 +84,29 @@ impl<M: Medium> Gateway<M> {
         true
     }
 
-    /// The bytes of a parcel for its next hop. `None` when it cannot go any further: it has died then.
-    pub(super) fn outgoing(
-        &mut self,
-        now: Instant,
-        key: ParcelKey,
-        last_hop: bool,
-        dir: &dyn Directory,
-    ) -> Option<Outgoing> {
+    /// The bytes of a parcel for its next hop. `None` when it does not go now: it has died, or waits for the store.
+    pub(super) fn outgoing(&mut self, now: Instant, key: ParcelKey, way: Way, dir: &dyn Directory) -> Option<Outgoing> {
         let Some((kind, identity, meta)) = self.custody.meta(now, key) else {
-            self.relay.drop(key);
+            self.gone(key);
             return None;
         };
         let remaining = self.custody.queue().entry(now, Seq(key.0)).map(|e| (e.remaining, e.precedence));
         let (remaining, precedence) = remaining?;
-        let Some(hop_limit) = meta.our_hop_limit().or(last_hop.then_some(0)) else {
+        let Some(hop_limit) = meta.our_hop_limit().or(matches!(way, Way::Attached { .. }).then_some(0)) else {
             self.died(now, key, NoticeReason::HopLimit, dir);
             return None;
         };
         let mut bytes = match self.custody.queue_mut().body(Seq(key.0)) {
             Ok(bytes) => bytes,
-            Err(BodyError::Damaged | BodyError::Unknown | BodyError::Medium(_)) => {
-                self.relay.drop(key);
+            // It is still ours: read again later.
+            Err(BodyError::Medium(_)) => {
+                self.store_trouble();
+                self.relay.next(way, now);
+                self.relay.failed(now, key, way, Failure::Refused(RefuseReason::Full, STORE_RETRY));
+                return None;
+            }
+            Err(BodyError::Damaged | BodyError::Unknown) => {
+                self.gone(key);
                 self.report_death(now, kind, identity, meta.source, NoticeReason::Damaged, dir);
                 return None;
             }
@@ -115,7 +115,13 @@ impl<M: Medium> Gateway<M> {
             Kind::Message | Kind::Housekeeping => {
                 envelope::set_mutable(&mut bytes, hop_limit, meta.our_round(), Lifetime::within(remaining));
             }
-            Kind::Control | Kind::Claim => bytes = with_hops(&bytes, hop_limit)?,
+            Kind::Control | Kind::Claim => match with_hops(&bytes, hop_limit) {
+                Some(set) => bytes = set,
+                None => {
+                    self.died(now, key, NoticeReason::Damaged, dir);
+                    return None;
+                }
+            },
         }
         Some(assemble(kind, identity, precedence, &meta, hop_limit, bytes))
     }

@@ -127,7 +127,7 @@ impl Meta {
         match self.fate {
             Fate::Open => Known::Held,
             Fate::Delivered(token) => Known::Delivered(token),
-            Fate::PassedOn => Known::PassedOn { from: self.ingress.from, round: self.round },
+            Fate::PassedOn => Known::PassedOn { from: self.ingress.from, round: self.round, hop_limit: self.hop_limit },
             Fate::Died => Known::Died,
         }
     }

@@ -12,6 +12,7 @@ mod custody;
 mod dispatch;
 mod meta;
 mod ports;
+mod published;
 mod status;
 mod tell;
 mod uplink;
@@ -56,6 +57,8 @@ struct Host {
     wall: Option<Wall>,
     stopping: bool,
     store_trouble: bool,
+    /// Ends of lifetimes could not be written down: not tried again before.
+    expire_after: Instant,
 }
 
 impl<M: Medium> Gateway<M> {
@@ -83,7 +86,7 @@ impl<M: Medium> Gateway<M> {
             telling: Telling::default(),
             counters: Counters::default(),
             out: VecDeque::new(),
-            host: Host { wall, stopping: false, store_trouble: false },
+            host: Host { wall, stopping: false, store_trouble: false, expire_after: Instant::ZERO },
         };
         let damaged = recovery.damaged().count() as u32;
         if damaged > 0 {
@@ -114,7 +117,7 @@ impl<M: Medium> Gateway<M> {
             self.relay.next_wake(),
             self.custody.next_hold(),
             self.telling.next_wake(),
-            queue.next_deadline(),
+            self.next_expiry(),
             Some(queue.wake_at()).filter(|at| *at != Instant::FAR),
         ]
         .into_iter()
@@ -162,7 +165,7 @@ impl<M: Medium> Gateway<M> {
                     port.busy = false;
                 }
             }
-            Input::Synced(ticket) => self.synced(now, ticket),
+            Input::Synced(ticket) => self.synced(now, ticket, dir),
             Input::SyncFailed => {
                 self.custody.queue_mut().sync_failed();
                 self.store_trouble();
@@ -179,7 +182,9 @@ impl<M: Medium> Gateway<M> {
 
     /// Everything that follows from what is known now.
     fn turn_over(&mut self, now: Instant, dir: &dyn Directory) {
-        self.relay.due(now);
+        for _ in 0..self.relay.due(now) {
+            self.counters.add(Count::OffersTimedOut);
+        }
         self.expire(now, dir);
         for creditor in self.custody.holds_due(now) {
             self.acknowledge(now, creditor, None, dir);

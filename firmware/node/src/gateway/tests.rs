@@ -294,3 +294,99 @@ fn a_forged_or_foreign_claim_moves_nobody() {
     assert!(rig.gateway.relay.routes().get(BRAVO).is_none());
     assert_eq!(crate::io::Directory::kind(&rig.dir, Index(77)), None::<StationKind>);
 }
+
+/// The link on which a member is attached in these tests.
+const LINK: LinkId = LinkId(7);
+
+fn attach_bravo(rig: &mut Rig, sequence: u32) {
+    let config = picket_link::Config {
+        framing: picket_link::Framing::Cobs,
+        mtu: None,
+        air_bps: None,
+        duplex: picket_link::Duplex::Full,
+        turn_round: Duration::ZERO,
+    };
+    rig.tell(Input::LinkAdded { link: LINK, name: "pipe".into(), kind: "test", config }).tell(Input::LinkUp(LINK));
+    rig.gateway.relay.follow(rig.now, TestDirectory::claim(BRAVO, rig.gateway.me, sequence));
+    rig.gateway.relay.attach(rig.now, BRAVO, LINK.0);
+    rig.tell(Input::Tick);
+}
+
+fn offers_at_the_broker(rig: &Rig) -> usize {
+    rig.gateway.uplinks.by_id[&UP].published.len()
+}
+
+#[test]
+fn an_offer_at_a_broker_is_forgotten_with_its_parcel() {
+    let mut one = Rig::new(GW1);
+    one.tell(Input::UplinkUp(UP));
+    hand_to_first(&mut one);
+    assert_eq!(offers_at_the_broker(&one), 1);
+    one.later(20);
+    assert_eq!(one.count(Count::OffersTimedOut), 1);
+    assert_eq!(offers_at_the_broker(&one), 1, "a late acknowledgement still counts");
+    one.later(3600);
+    assert_eq!(one.count(Count::ParcelsExpired), 1);
+    assert_eq!(offers_at_the_broker(&one), 0);
+}
+
+#[test]
+fn a_late_word_from_a_broker_is_not_the_recipients() {
+    let (mut one, mut two) = (Rig::new(GW1), Rig::new(GW2));
+    one.tell(Input::UplinkUp(UP));
+    two.tell(Input::UplinkUp(UP));
+    hand_to_first(&mut one);
+    let offered = one.published();
+    deliver(&mut two, 1, &offered[0].2);
+    let answer = two.sync().published();
+    attach_bravo(&mut one, 2);
+    deliver(&mut one, 8, &answer[0].2);
+    assert_eq!((one.count(Count::ParcelsPassed), one.count(Count::ParcelsDelivered)), (1, 0));
+    let mut back = envelope(1, 3600);
+    picket_wire::envelope::set_mutable(&mut back, 3, 1, Lifetime::floor(3600));
+    deliver(&mut one, 9, &payload(GW2, &back));
+    assert_eq!(one.sync().gateway.queued(), 1, "the next custodian's offer is taken, for the member is here now");
+}
+
+#[test]
+fn a_parcel_that_came_round_is_not_freed_by_an_answer_to_an_earlier_offer() {
+    let (mut one, mut two) = (Rig::new(GW1), Rig::new(GW2));
+    one.tell(Input::UplinkUp(UP));
+    two.tell(Input::UplinkUp(UP));
+    hand_to_first(&mut one);
+    let offered = one.published();
+    deliver(&mut two, 1, &offered[0].2);
+    let answer = two.sync().published();
+    // What the second one took has found its way back before its acknowledgement did.
+    let mut back = envelope(1, 3600);
+    picket_wire::envelope::set_mutable(&mut back, 3, 0, Lifetime::floor(3600));
+    deliver(&mut one, 7, &payload(GW2, &back));
+    assert_eq!(one.count(Count::DuplicatesAcknowledged), 1);
+    assert_eq!(one.published().len(), 2, "the acknowledgement, and the offer of another round");
+    deliver(&mut one, 8, &answer[0].2);
+    assert_eq!(one.count(Count::UplinkStaleAnswers), 1);
+    assert_eq!(one.gateway.queued(), 1, "somebody holds it");
+    for delivery in 10..13 {
+        deliver(&mut one, delivery, &payload(GW2, &back));
+    }
+    assert_eq!(one.count(Count::RefusedPassedOn), 1, "three rounds, then the other one keeps it");
+}
+
+#[test]
+fn every_delivery_is_settled_although_the_parcel_died_unwritten_or_too_many_wait_for_it() {
+    let mut rig = Rig::new(GW2);
+    rig.tell(Input::UplinkUp(UP));
+    let last = crate::limits::OWED_MAX as u64 + 2;
+    for delivery in 1..=last {
+        deliver(&mut rig, delivery, &payload(GW1, &envelope(1, 3600)));
+    }
+    assert!(rig.settled(last) && !rig.settled(1));
+    rig.sync();
+    assert!((1..=last).all(|delivery| rig.settled(delivery)));
+    deliver(&mut rig, 50, &payload(GW1, &envelope(2, 1)));
+    rig.later(2);
+    assert!(!rig.settled(50));
+    rig.sync();
+    assert!(rig.settled(50));
+    assert_eq!(rig.count(Count::RefusedExpired), 1);
+}

@@ -1,9 +1,9 @@
 //! The broker side: masked topics, frames with the publisher's index in front, custody across the broker (spec §60… of
 //! the design, §65.6 here). A PUBACK proves nothing but that the broker has the bytes.
 
-use super::arrive::Deposit;
+use super::arrive::{Deposit, Via};
 use super::custody::Creditor;
-use super::dispatch::Outgoing;
+use super::published::Publishes;
 use super::{Count, Gateway};
 use crate::io::{DeliveryId, Directory, Output, PublishId, StationKind, UplinkId};
 use crate::limits::{RATE_BURST_S, RATE_RETRY, UPLINK_ANSWERS_MAX};
@@ -13,32 +13,23 @@ use alloc::vec::Vec;
 use picket_link::{Owed, ParcelKind};
 use picket_relay::{Failure, ParcelKey, Way};
 use picket_store::Medium;
+use picket_wire::Index;
 use picket_wire::control::{Claim, Control, RefuseReason, Token};
 use picket_wire::frame::{Around, Body, FrameError, Head, Kind as FrameKind, Unmasked, ack_suffix};
 use picket_wire::keys::TopicKind;
 use picket_wire::limits::{CONTROL_MAX, FRAME_MAX, HOP_LEN, MAC_LEN};
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Identity, Index};
 
 /// One broker.
 #[derive(Debug, Default)]
 pub(super) struct Uplink {
     /// Why it is away; `None` while connected.
     pub down: Option<String>,
-    /// Parcels published without PUBACK.
-    waiting: BTreeMap<PublishId, ParcelKey>,
     /// Answers and claims published without PUBACK.
     answers: BTreeSet<PublishId>,
-    /// Parcels published here and not acknowledged by a custodian, by identity prefix.
-    offered: BTreeMap<(u16, ParcelKey), Published>,
+    /// Parcels published here and not acknowledged by a custodian.
+    pub(super) published: Publishes,
     allowance: Allowance,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Published {
-    identity: Identity,
-    hop_limit: u8,
-    round: u8,
 }
 
 /// Token bucket in parcels, counted in millionths so that microseconds divide evenly.
@@ -78,7 +69,14 @@ impl Uplinks {
     /// stays among the offered until it is finished or the uplink reconnects.
     pub(super) fn forget(&mut self, uplink: UplinkId, key: ParcelKey) {
         if let Some(uplink) = self.by_id.get_mut(&uplink) {
-            uplink.waiting.retain(|_, k| *k != key);
+            uplink.published.forget(key);
+        }
+    }
+
+    /// No word of others about this parcel counts any more.
+    pub(super) fn finished(&mut self, key: ParcelKey) {
+        for uplink in self.by_id.values_mut() {
+            uplink.published.remove(key);
         }
     }
 
@@ -137,11 +135,11 @@ impl<M: Medium> Gateway<M> {
     pub(super) fn publish_next(&mut self, now: Instant, id: UplinkId, dir: &dyn Directory) -> bool {
         let way = Way::Uplink(id.0);
         let window = usize::from(self.config.publish_window);
-        if self.uplinks.by_id.get(&id).is_none_or(|u| u.down.is_some() || u.waiting.len() >= window) {
+        if self.uplinks.by_id.get(&id).is_none_or(|u| u.down.is_some() || u.published.unconfirmed() >= window) {
             return false;
         }
         let Some(key) = self.relay.peek(way) else { return false };
-        let Some(parcel) = self.outgoing(now, key, false, dir) else { return true };
+        let Some(parcel) = self.outgoing(now, key, way, dir) else { return true };
         self.relay.next(way, now + self.config.uplink_timeout);
         let gateway = self.relay.routes().get(parcel.destination).map(|c| c.gateway);
         let topic = match gateway {
@@ -158,23 +156,17 @@ impl<M: Medium> Gateway<M> {
             return true;
         };
         let publish = self.uplinks.publish_id();
-        self.note_published(id, publish, key, &parcel);
+        if let Some(uplink) = self.uplinks.by_id.get_mut(&id) {
+            uplink.published.insert(key, publish, &parcel);
+        }
         self.out.push_back(Output::Publish { uplink: id, publish, topic, payload, retain: false, expiry });
         true
-    }
-
-    fn note_published(&mut self, id: UplinkId, publish: PublishId, key: ParcelKey, parcel: &Outgoing) {
-        if let Some(uplink) = self.uplinks.by_id.get_mut(&id) {
-            uplink.waiting.insert(publish, key);
-            let offered = Published { identity: parcel.identity, hop_limit: parcel.hop_limit, round: parcel.round };
-            uplink.offered.insert((parcel.identity.prefix(), key), offered);
-        }
     }
 
     pub(super) fn published(&mut self, now: Instant, id: UplinkId, publish: PublishId, matched: bool) {
         let Some(uplink) = self.uplinks.by_id.get_mut(&id) else { return };
         uplink.answers.remove(&publish);
-        let Some(key) = uplink.waiting.remove(&publish) else { return };
+        let Some(key) = uplink.published.confirmed(publish) else { return };
         if !matched {
             self.counters.add(Count::UplinkNobodyListening);
             self.relay.failed(now, key, Way::Uplink(id.0), Failure::NobodyListening);
@@ -235,7 +227,8 @@ impl<M: Medium> Gateway<M> {
     fn publish_answer(&mut self, id: UplinkId, topic: [u8; 16], payload: Vec<u8>, retain: bool) {
         let publish = self.uplinks.publish_id();
         let Some(uplink) = self.uplinks.by_id.get_mut(&id).filter(|u| u.down.is_none()) else { return };
-        if uplink.answers.len() >= UPLINK_ANSWERS_MAX {
+        // Claims are as many as members at most, and nobody asks for them again.
+        if !retain && uplink.answers.len() >= UPLINK_ANSWERS_MAX {
             return self.counters.add(Count::UplinkAnswersDropped);
         }
         uplink.answers.insert(publish);
@@ -381,8 +374,7 @@ impl<M: Medium> Gateway<M> {
             | Control::Poll { .. } => return Err(Count::UplinkGarbage),
         };
         let uplink = self.uplinks.by_id.entry(id).or_default();
-        let range = (prefix, ParcelKey(0))..=(prefix, ParcelKey(u64::MAX));
-        let candidates: Vec<(ParcelKey, Published)> = uplink.offered.range(range).map(|(k, p)| (k.1, *p)).collect();
+        let candidates = uplink.published.with_prefix(prefix);
         let publisher = from.0.to_be_bytes();
         for (key_of, offer) in candidates {
             let suffix = ack_suffix(&offer.identity, offer.hop_limit, offer.round);
@@ -405,13 +397,13 @@ impl<M: Medium> Gateway<M> {
             _ => None,
         };
         if let Some(delivered) = finished {
-            self.accepted(now, key, delivered, dir);
+            self.accepted(now, key, Via::Uplink(id), delivered, dir);
         } else if let Control::Refuse { reason, retry_s, .. } = message {
             let retry = Duration::from_secs(u64::from(retry_s));
-            self.offer_refused(now, key, Some(Way::Uplink(id.0)), reason, retry);
+            self.offer_refused(now, key, Via::Uplink(id), reason, retry);
         }
         if let Some(uplink) = self.uplinks.by_id.get_mut(&id) {
-            uplink.offered.retain(|(_, k), _| *k != key);
+            uplink.published.remove(key);
         }
     }
 }
