@@ -4,8 +4,8 @@
 use super::Gateway;
 use crate::io::LinkId;
 use crate::limits::{CLAIM_PRECEDENCE, TELL_TIMEOUT};
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::ops::Bound;
 use picket_link::{Offer, OfferId, ParcelKind};
 use picket_store::Medium;
 use picket_wire::Index;
@@ -13,25 +13,23 @@ use picket_wire::control::Control;
 use picket_wire::limits::CONTROL_MAX;
 use picket_wire::time::Instant;
 
-/// Who has not been told of which member.
+/// Who has not been told of which member: each word stands in exactly one place, so that nothing is searched for.
 #[derive(Debug, Default)]
-pub(super) struct Telling(BTreeMap<Word, Stage>);
+pub(super) struct Telling {
+    /// To be offered when there is room.
+    ready: BTreeSet<Word>,
+    /// Offered until then.
+    offered: BTreeMap<Word, Instant>,
+    deadlines: BTreeSet<(Instant, Word)>,
+    /// No answer: waits until the neighbour is heard.
+    silent: BTreeSet<Word>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Word {
     link: LinkId,
     gateway: Index,
     member: Index,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// To be offered when there is room.
-    Ready,
-    /// Offered until then.
-    Offered(Instant),
-    /// No answer: waits until the neighbour is heard.
-    Silent,
 }
 
 /// Handles of claims: apart from those of parcels, which are store sequence numbers.
@@ -41,80 +39,116 @@ impl Word {
     const fn offer(self) -> OfferId {
         OfferId(CLAIM_OFFER | (self.gateway.0 as u64) << 16 | self.member.0 as u64)
     }
+
+    const fn of(link: LinkId, offer: OfferId) -> Self {
+        Self { link, gateway: Index((offer.0 >> 16) as u16), member: Index(offer.0 as u16) }
+    }
+
+    /// The last word there can be for the same neighbour.
+    const fn last(self) -> Self {
+        Self { member: Index(u16::MAX), ..self }
+    }
 }
 
 impl Telling {
     /// These members' claims are news for a neighbour; a claim still on its way to it is replaced.
     pub(super) fn tell(&mut self, link: LinkId, gateway: Index, members: impl IntoIterator<Item = Index>) {
         for member in members {
-            self.0.insert(Word { link, gateway, member }, Stage::Ready);
+            let word = Word { link, gateway, member };
+            self.take(word);
+            self.ready.insert(word);
         }
     }
 
     /// A neighbour was heard: what it did not answer is offered again.
     pub(super) fn heard(&mut self, link: LinkId, gateway: Index) {
-        let of = |member: u16| Word { link, gateway, member: Index(member) };
-        for (_, stage) in self.0.range_mut(of(0)..=of(u16::MAX)) {
-            if *stage == Stage::Silent {
-                *stage = Stage::Ready;
-            }
+        let first = Word { link, gateway, member: Index(0) };
+        while let Some(word) = self.silent.range(first..=first.last()).next().copied() {
+            self.silent.remove(&word);
+            self.ready.insert(word);
         }
     }
 
     /// An offer was answered; false when it is not a claim's.
     pub(super) fn answered(&mut self, link: LinkId, offer: OfferId) -> bool {
-        if offer.0 & CLAIM_OFFER == 0 {
-            return false;
+        let word = Word::of(link, offer);
+        let ours = offer.0 & CLAIM_OFFER != 0;
+        // An answer to what is to be told anew is no answer.
+        if ours && self.offered.contains_key(&word) {
+            self.take(word);
         }
-        self.0.retain(|word, stage| word.link != link || word.offer() != offer || !matches!(stage, Stage::Offered(_)));
-        true
+        ours
     }
 
     /// A link instance is gone.
     pub(super) fn port_removed(&mut self, link: LinkId) {
-        self.0.retain(|word, _| word.link != link);
+        self.ready.retain(|word| word.link != link);
+        self.offered.retain(|word, _| word.link != link);
+        self.deadlines.retain(|(_, word)| word.link != link);
+        self.silent.retain(|word| word.link != link);
     }
 
     /// When an offer is given up next.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let until = |stage: &Stage| match stage {
-            Stage::Offered(until) => Some(*until),
-            Stage::Ready | Stage::Silent => None,
-        };
-        self.0.values().filter_map(until).min()
+        self.deadlines.first().map(|(until, _)| *until)
     }
 
-    fn with(&self, wanted: impl Fn(Stage) -> bool) -> Vec<Word> {
-        self.0.iter().filter(|(_, stage)| wanted(**stage)).map(|(word, _)| *word).collect()
+    /// Takes a word out of wherever it is.
+    fn take(&mut self, word: Word) {
+        self.ready.remove(&word);
+        self.silent.remove(&word);
+        if let Some(until) = self.offered.remove(&word) {
+            self.deadlines.remove(&(until, word));
+        }
     }
+
+    fn given_up(&mut self, now: Instant) -> Option<Word> {
+        let (_, word) = self.deadlines.first().copied().filter(|(until, _)| *until <= now)?;
+        self.take(word);
+        self.silent.insert(word);
+        Some(word)
+    }
+}
+
+/// Whether a claim was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// It was, or there is nothing to tell any more.
+    Yes,
+    /// The link takes no more for this neighbour now.
+    NoRoom,
 }
 
 impl<M: Medium> Gateway<M> {
     /// Offers claims where there is room, and gives up on those that were not answered in time.
     pub(super) fn offer_claims(&mut self, now: Instant) {
-        if self.telling.0.is_empty() {
-            return;
-        }
-        for word in self.telling.with(|stage| matches!(stage, Stage::Offered(until) if until <= now)) {
+        while let Some(word) = self.telling.given_up(now) {
             if let Some(port) = self.ports.get_mut(&word.link) {
                 port.link.withdraw(word.offer());
             }
-            self.telling.0.insert(word, Stage::Silent);
         }
-        for word in self.telling.with(|stage| stage == Stage::Ready) {
-            self.offer_claim(now, word);
+        let mut next = self.telling.ready.first().copied();
+        while let Some(word) = next {
+            let after = match self.offer_claim(now, word) {
+                Told::Yes => word,
+                Told::NoRoom => word.last(),
+            };
+            next = self.telling.ready.range((Bound::Excluded(after), Bound::Unbounded)).next().copied();
         }
     }
 
-    fn offer_claim(&mut self, now: Instant, word: Word) {
+    fn offer_claim(&mut self, now: Instant, word: Word) -> Told {
         let Some(claim) = self.relay.routes().get(word.member).copied() else {
-            self.telling.0.remove(&word);
-            return;
+            self.telling.take(word);
+            return Told::Yes;
         };
-        let Some(port) = self.ports.get_mut(&word.link).filter(|p| p.is_up()) else { return };
+        let Some(port) = self.ports.get_mut(&word.link).filter(|p| p.is_up()) else { return Told::NoRoom };
         let message = Control::Claim(claim);
         let mut buffer = [0; CONTROL_MAX];
-        let (Some(identity), Ok(bytes)) = (message.parcel_identity(), message.encode(&mut buffer)) else { return };
+        let (Some(identity), Ok(bytes)) = (message.parcel_identity(), message.encode(&mut buffer)) else {
+            self.telling.take(word);
+            return Told::Yes;
+        };
         let offer = Offer {
             id: word.offer(),
             to: word.gateway,
@@ -124,8 +158,45 @@ impl<M: Medium> Gateway<M> {
             bytes: bytes.to_vec(),
         };
         port.link.withdraw(word.offer());
-        if port.link.offer(now, offer).is_ok() {
-            self.telling.0.insert(word, Stage::Offered(now + TELL_TIMEOUT));
+        if port.link.offer(now, offer).is_err() {
+            return Told::NoRoom;
         }
+        let until = now + TELL_TIMEOUT;
+        self.telling.take(word);
+        self.telling.offered.insert(word, until);
+        self.telling.deadlines.insert((until, word));
+        Told::Yes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_stands_in_one_place_and_news_outlive_the_answer_to_old_ones() {
+        let (link, gateway, member) = (LinkId(3), Index(0xFFF0), Index(0x1234));
+        let word = Word { link, gateway, member };
+        assert_eq!(Word::of(link, word.offer()), word);
+        let mut telling = Telling::default();
+        telling.tell(link, gateway, [member]);
+        telling.take(word);
+        telling.offered.insert(word, Instant(9));
+        telling.deadlines.insert((Instant(9), word));
+        telling.tell(link, gateway, [member]);
+        assert_eq!((telling.next_wake(), telling.ready.len()), (None, 1));
+        assert!(telling.answered(link, word.offer()));
+        assert_eq!(telling.ready.len(), 1, "the newer claim is still to be told");
+        assert!(!telling.answered(link, OfferId(5)));
+        telling.take(word);
+        telling.offered.insert(word, Instant(9));
+        telling.deadlines.insert((Instant(9), word));
+        assert_eq!(telling.given_up(Instant(9)), Some(word));
+        telling.heard(link, Index(1));
+        assert_eq!(telling.ready.len(), 0);
+        telling.heard(link, gateway);
+        assert_eq!((telling.ready.len(), telling.silent.len()), (1, 0));
+        telling.port_removed(link);
+        assert_eq!(telling.ready.len(), 0);
     }
 }
