@@ -88,6 +88,8 @@ impl World {
     /// In words: a station could not be started again.
     pub fn run(mut self) -> Result<Outcome, String> {
         loop {
+            // What a station has said, it has said before the plan kills it: a message told is never told again.
+            self.settle();
             self.follow_plan()?;
             self.settle();
             if self.is_over() {
