@@ -390,3 +390,24 @@ fn every_delivery_is_settled_although_the_parcel_died_unwritten_or_too_many_wait
     assert!(rig.settled(50));
     assert_eq!(rig.count(Count::RefusedExpired), 1);
 }
+
+#[test]
+fn a_receipt_that_came_round_stays_with_whom_offers_it() {
+    let mut one = Rig::new(GW1);
+    one.tell(Input::UplinkUp(UP));
+    let receipt = |hops| {
+        let id = picket_wire::MessageId([4; 8]);
+        let kind = picket_wire::control::ReceiptKind::Read;
+        let receipt = Control::Receipt(picket_wire::control::Receipt { to: BRAVO, hops, id, kind, token: [5; 8] });
+        let mut buffer = [0; 160];
+        receipt.encode(&mut buffer).unwrap().to_vec()
+    };
+    hand_to_first(&mut one);
+    deliver(&mut one, 20, &control_payload(GW3, &receipt(5)));
+    one.sync();
+    deliver(&mut one, 21, &control_payload(GW3, &receipt(5)));
+    assert_eq!((one.count(Count::DuplicatesAcknowledged), one.gateway.queued()), (1, 2), "a repetition");
+    deliver(&mut one, 22, &control_payload(GW2, &receipt(3)));
+    assert_eq!(one.count(Count::RefusedPassedOn), 1);
+    assert!(one.settled(22));
+}

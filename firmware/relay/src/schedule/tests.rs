@@ -170,3 +170,35 @@ fn a_claim_that_moves_the_member_publishes_again_for_the_new_addressee_and_a_ren
     r.follow(NOW, claim(GW2, 2));
     assert!(matches!(r.state(key), Some(State::Offered { .. })), "the same gateway: nothing new");
 }
+
+#[test]
+fn an_offer_taken_back_goes_elsewhere_and_not_to_whom_offers_the_same() {
+    let mut r = relay();
+    let key = take(&mut r, 1, Precedence::Routine);
+    r.uplink_down(NOW, 0);
+    assert_eq!(r.next(RADIO, after(60)), Some(key));
+    r.take_back(NOW, key, GW2);
+    assert_eq!(r.take_abandoned(), [(key, RADIO)]);
+    assert_eq!(r.state(key), Some(State::Held(Wait::NoAttachment)));
+    assert_eq!(r.due(after(60)), 0, "it is not offered any more");
+    r.uplink_up(NOW, 0);
+    assert_eq!(r.next(UPLINK, after(90)), Some(key));
+    r.take_back(NOW, key, GW3);
+    assert_eq!(r.state(key), Some(State::Ready(UPLINK)), "the same way, in another round");
+    r.take_abandoned();
+    assert_eq!(r.next(UPLINK, after(90)), Some(key));
+    assert_eq!(r.due(after(90)), 1);
+}
+
+#[test]
+fn a_port_on_which_nobody_is_known_moves_nothing_and_one_with_a_neighbour_does() {
+    let mut r = Relay::new(ME);
+    let key = take(&mut r, 1, Precedence::Routine);
+    r.port_up(NOW, 1);
+    assert_eq!(r.state(key), Some(State::Held(Wait::NoWay)));
+    r.neighbour(NOW, 1, GW2);
+    r.port_down(NOW, 1);
+    assert_eq!(r.state(key), Some(State::Held(Wait::NoWay)));
+    r.port_up(NOW, 1);
+    assert_eq!(r.state(key), Some(State::Ready(RADIO)));
+}
