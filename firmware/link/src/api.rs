@@ -154,7 +154,7 @@ pub enum Event {
     },
 }
 
-/// Counters with names: every dropped byte or frame has one (spec §80).
+/// Counters with names: every dropped byte or frame has one (spec §50).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Bytes received.

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 
 /// What is counted; the names are the keys of `status.counters`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the variants are their own names, listed in spec §80")]
+#[allow(missing_docs, reason = "the variants are their own names, listed by `picket gateway status`, spec §65.5")]
 pub enum Count {
     ParcelsTaken,
     ParcelsPassed,
