@@ -5,8 +5,8 @@ mod common;
 
 use common::{PIPE, World, mission::GatewayDirectory};
 use picket_endpoint::{Input, LinkConfig, Output, RefusedBecause, State, Why};
-use picket_link::{Event, Link, Offer, OfferId, ParcelKind};
 use picket_node::leaf::Keyring;
+use picket_node::testing::link::{Event, Link, Offer, OfferId, ParcelKind};
 use picket_wire::control::{Control, Hello, Notice, NoticeReason, Receipt, ReceiptKind, RefuseReason};
 use picket_wire::keys::notice_mac;
 use picket_wire::time::Duration;

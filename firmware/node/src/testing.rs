@@ -1,5 +1,8 @@
 //! For tests and simulators: a mission without a roster. Keys follow from the indices, claims are signed by nobody.
 
+/// The link machine itself, for tests that play a neighbour.
+pub use picket_link as link;
+
 use crate::io::{Directory, StationKind};
 use alloc::vec::Vec;
 use picket_link::Keyring;
