@@ -13,7 +13,7 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event as Mqtt, EventLoop, MqttOp
 use rumqttc::{Outgoing, TlsConfiguration, Transport};
 use rustls::ClientConfig;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Longest packet accepted: an envelope of 64 KiB with its hop frame, and the publish around it.
 const MAX_PACKET: u32 = 80 * 1024;
@@ -88,14 +88,14 @@ pub enum What {
 struct Orphaned;
 
 /// Connects for ever.
-pub async fn run(uplink: UplinkId, settings: Settings, events: mpsc::Sender<Event>) {
+pub async fn run(uplink: UplinkId, settings: Settings, events: mpsc::Sender<Event>, abandon: Arc<Notify>) {
     let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
     let mut reported = None;
     loop {
         let (client, mut machine) = AsyncClient::new(options(&settings), REQUESTS);
         let begun = Clock::default().now();
         let mut reporter = Reporter { uplink, events: &events, batch: Vec::new(), client, up: false };
-        let Ok(error) = drive(&mut machine, &mut reporter).await else { return };
+        let Ok(error) = drive(&mut machine, &mut reporter, &abandon).await else { return };
         let was_up = reporter.up;
         let why = trouble::explain(&error, settings.tls.is_some());
         if was_up || reported.as_ref() != Some(&why) {
@@ -111,8 +111,13 @@ pub async fn run(uplink: UplinkId, settings: Settings, events: mpsc::Sender<Even
     }
 }
 
-/// Polls the event loop until it fails. Events are reported together whenever it has to wait.
-async fn drive(machine: &mut EventLoop, reporter: &mut Reporter<'_>) -> Result<ConnectionError, Orphaned> {
+/// Polls the event loop until it fails, or the owner gives the connection up. Events are reported together whenever it
+/// has to wait.
+async fn drive(
+    machine: &mut EventLoop,
+    reporter: &mut Reporter<'_>,
+    abandon: &Notify,
+) -> Result<ConnectionError, Orphaned> {
     loop {
         let polled = {
             let mut next = pin!(machine.poll());
@@ -121,7 +126,10 @@ async fn drive(machine: &mut EventLoop, reporter: &mut Reporter<'_>) -> Result<C
                 Poll::Ready(polled) => polled,
                 Poll::Pending => {
                     reporter.flush().await?;
-                    next.await
+                    tokio::select! {
+                        polled = next => polled,
+                        () = abandon.notified() => return Ok(ConnectionError::RequestsDone),
+                    }
                 }
             }
         };

@@ -15,7 +15,8 @@ use rumqttc::v5::AsyncClient;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{PubAckReason, Publish, PublishProperties};
 use std::collections::{BTreeMap, VecDeque};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 /// What the daemon's loop must tell the node.
@@ -44,6 +45,8 @@ pub struct Uplink {
     /// Publishes that were answered without being sent (too large for this broker).
     refused: VecDeque<PublishId>,
     next_delivery: u64,
+    /// Tells the task that the connection is given up.
+    abandon: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -70,6 +73,7 @@ impl Uplink {
     /// Starts the client. Its events arrive on `events` with this uplink's number.
     #[must_use]
     pub fn start(id: UplinkId, settings: Settings, events: mpsc::Sender<Event>) -> Self {
+        let abandon = Arc::new(Notify::new());
         Self {
             id,
             name: settings.name.clone(),
@@ -78,7 +82,8 @@ impl Uplink {
             session: None,
             refused: VecDeque::new(),
             next_delivery: 0,
-            task: tokio::spawn(connect::run(id, settings, events)),
+            abandon: Arc::clone(&abandon),
+            task: tokio::spawn(connect::run(id, settings, events, abandon)),
         }
     }
 
@@ -200,11 +205,12 @@ impl Uplink {
         topic
     }
 
-    /// Ends this connection; the task makes a new one.
+    /// Ends this connection, once; the task tells that it is down and makes a new one. Nothing is lost: what was not
+    /// acknowledged is published, or delivered, again.
     fn give_up(&mut self, why: &str) {
-        tracing::warn!(uplink = %self.name, why, "connection given up");
-        if let Some(session) = self.session.as_ref() {
-            let _ = session.client.try_disconnect();
+        if self.session.take().is_some() {
+            tracing::warn!(uplink = %self.name, why, "connection given up");
+            self.abandon.notify_one();
         }
     }
 }

@@ -11,6 +11,7 @@ fn uplink() -> Uplink {
         session: None,
         refused: VecDeque::new(),
         next_delivery: 0,
+        abandon: Arc::default(),
         task: tokio::spawn(async {}),
     }
 }
