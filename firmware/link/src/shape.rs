@@ -2,8 +2,8 @@
 
 use crate::api::{Config, Duplex, Framing};
 use crate::limits::{
-    FRAME_FLOOR, PACED_BYTES_MIN, PACED_PARCELS, PACED_WINDOW_S, PACKET_MAX, REPORT_WINDOW, SLOT, STREAM_BYTES,
-    STREAM_PARCELS, UNREPORTED_AIR, UNREPORTED_MIN,
+    FRAME_CEILING, FRAME_FLOOR, PACED_BYTES_MIN, PACED_PARCELS, PACED_WINDOW_S, PACKET_MAX, REPORT_WINDOW, SLOT,
+    STREAM_BYTES, STREAM_PARCELS, UNREPORTED_AIR, UNREPORTED_MIN,
 };
 use crate::rtt::Bounds;
 use picket_wire::limits::FRAME_MAX;
@@ -72,12 +72,13 @@ impl Shape {
     }
 }
 
-/// On byte pipes a frame takes, COBS included, at most [`FRAME_FLOOR`] bytes or one second of air.
+/// On paced byte pipes a frame takes, COBS included, one second of air, but at least [`FRAME_FLOOR`] and at most
+/// [`FRAME_CEILING`] bytes.
 fn frame_max(config: &Config) -> usize {
     let pipe = match (config.framing, config.air_bps) {
         (Framing::Packet, _) => PACKET_MAX,
         (Framing::Cobs, None | Some(0)) => FRAME_MAX,
-        (Framing::Cobs, Some(bps)) => ((bps as usize / 8).max(FRAME_FLOOR) - 2) * 254 / 255,
+        (Framing::Cobs, Some(bps)) => ((bps as usize / 8).clamp(FRAME_FLOOR, FRAME_CEILING) - 2) * 254 / 255,
     };
     config.mtu.map_or(pipe, |mtu| pipe.min(usize::from(mtu))).clamp(crate::limits::SHRUNK_MIN, FRAME_MAX)
 }
@@ -109,7 +110,7 @@ mod tests {
         for bps in [300, 1_200, 9_600, 57_600, 1_000_000] {
             let shape = Shape::of(&config(Framing::Cobs, None, Some(bps)));
             let on_air = cobs::max_encoding_length(shape.frame_max) + 1;
-            assert!(on_air <= (bps as usize / 8).max(255), "{bps}: {on_air}");
+            assert!(on_air <= (bps as usize / 8).clamp(255, 1_200), "{bps}: {on_air}");
         }
         assert_eq!(Shape::of(&config(Framing::Packet, Some(1_200), None)).frame_max, 1_200);
         assert_eq!(Shape::of(&config(Framing::Cobs, None, None)).frame_max, FRAME_MAX);

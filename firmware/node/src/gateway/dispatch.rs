@@ -9,7 +9,7 @@ use picket_link::{Offer, OfferId, ParcelKind};
 use picket_relay::{Failure, ParcelKey, Way};
 use picket_store::{BodyError, Medium, Seq};
 use picket_wire::control::{Control, Notice, NoticeReason, Receipt, RefuseReason};
-use picket_wire::time::Instant;
+use picket_wire::time::{Duration, Instant};
 use picket_wire::{Identity, Index, Lifetime, Precedence, envelope};
 
 /// A parcel as it goes over the next hop.
@@ -65,7 +65,8 @@ impl<M: Medium> Gateway<M> {
             return false;
         }
         let Some(parcel) = self.outgoing(now, key, way, dir) else { return true };
-        self.relay.next(way, now + self.config.link_timeout);
+        let patience = self.ports.get(&id).map_or(Duration::ZERO, |p| p.patience(parcel.bytes.len()));
+        self.relay.next(way, now + self.config.link_timeout + patience);
         let offer = Offer {
             id: OfferId(key.0),
             to,

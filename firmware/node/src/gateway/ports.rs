@@ -22,6 +22,8 @@ pub struct Port {
     pub busy: bool,
     /// The air is the bottleneck: answers wait a moment to be merged.
     pub paced: bool,
+    /// Air rate in bit/s, 0 where the medium paces itself.
+    air_bps: u32,
     greeting: Greeting,
 }
 
@@ -36,6 +38,7 @@ impl Port {
     /// A port that is down.
     pub fn new(name: String, kind: &'static str, config: picket_link::Config) -> Self {
         let paced = config.air_bps.is_some();
+        let air_bps = config.air_bps.unwrap_or(0);
         Self {
             name,
             kind,
@@ -43,8 +46,14 @@ impl Port {
             down: Some(String::from("not open yet")),
             busy: false,
             paced,
+            air_bps,
             greeting: Greeting { at: Instant::FAR, pause: HELLO_FIRST },
         }
+    }
+
+    /// Time that a parcel of this length needs here, twice over: once for itself, once for what goes wrong or first.
+    pub const fn patience(&self, bytes: usize) -> Duration {
+        Duration::of_air(bytes, self.air_bps).times(2)
     }
 
     /// Whether it works.

@@ -337,7 +337,8 @@ impl Desk {
         let others = !asked.is_empty() && asked != self.ways.list();
         if others && self.endpoint.attached().is_some() {
             let held = self.ways.current().map(ToString::to_string).unwrap_or_default();
-            return Err(Failure::usage(
+            return Err(Failure::new(
+                Exit::Locked,
                 format!("this home is attached over {held} by process {}", std::process::id()),
                 "use the same --via or none, or stop that process first",
             ));
