@@ -97,3 +97,16 @@ async fn topics_are_hex_under_the_prefix() {
     let name = [0, 1, 0x2F, 0xF0, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
     assert_eq!(uplink().topic(&name), "picket/x/00012ff00405060708090a0b0c0d0eff");
 }
+
+#[tokio::test]
+async fn a_connection_whose_client_takes_no_more_is_given_up_once_and_really_ends() {
+    let mut uplink = uplink();
+    let _machine = up(&mut uplink, 1000);
+    for n in 0..40 {
+        uplink.publish(PublishId(n), &[0; 16], vec![1], false, Duration::from_secs(9));
+    }
+    assert!(uplink.session.is_none(), "nothing more is handed to it");
+    uplink.abandon.notified().await;
+    let again = std::time::Duration::from_millis(20);
+    assert!(tokio::time::timeout(again, uplink.abandon.notified()).await.is_err(), "told once");
+}
