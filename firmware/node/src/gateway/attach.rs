@@ -101,7 +101,7 @@ impl<M: Medium> Gateway<M> {
     }
 
     /// Says hello where nobody was heard yet.
-    pub(super) fn greet(&mut self, now: Instant, _dir: &dyn Directory) {
+    pub(super) fn greet(&mut self, now: Instant) {
         let waiting = !self.relay.is_empty();
         let due: Vec<LinkId> =
             self.ports.iter_mut().filter_map(|(id, p)| p.hello_due(now, waiting).then_some(*id)).collect();

@@ -189,7 +189,7 @@ impl<M: Medium> Gateway<M> {
         for creditor in self.custody.holds_due(now) {
             self.acknowledge(now, creditor, None, dir);
         }
-        self.greet(now, dir);
+        self.greet(now);
         self.offer_claims(now);
         self.dispatch(now, dir);
         self.say_drained(now);
