@@ -30,7 +30,9 @@ impl<V: Vault> Endpoint<V> {
             | Control::Ack { .. }
             | Control::AckDelivered { .. }
             | Control::Refuse { .. }
-            | Control::FragmentReport { .. }
+            | Control::SymbolReport { .. }
+            | Control::Announce { .. }
+            | Control::AckMany(_)
             | Control::Poll { .. } => {
                 self.counters.refused_kind += 1;
                 Ok(())

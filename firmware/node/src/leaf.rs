@@ -333,7 +333,9 @@ impl Leaf {
             | Control::Refuse { .. }
             | Control::Receipt(_)
             | Control::Notice(_)
-            | Control::FragmentReport { .. }
+            | Control::SymbolReport { .. }
+            | Control::Announce { .. }
+            | Control::AckMany(_)
             | Control::Poll { .. } => {}
         }
     }

@@ -2,7 +2,7 @@
 //! same bytes is refused.
 
 use crate::envelope::HOP_BYTE;
-use crate::limits::{CONTROL_MAX, HOP_LIMIT_MAX};
+use crate::limits::{ACK_MANY_MAX, CONTROL_MAX, HOP_LIMIT_MAX};
 use crate::{Identity, Index, MessageId};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -182,20 +182,92 @@ pub enum Control {
     Receipt(Receipt),
     /// 9: a non-delivery notice: a parcel of its own, acknowledged like an envelope.
     Notice(Notice),
-    /// 10: which fragments arrived.
-    FragmentReport {
+    /// 10: how many more symbols of an envelope are needed.
+    SymbolReport {
         /// First two bytes of the envelope's identity.
         prefix: [u8; 2],
-        /// All fragments below this index have arrived.
-        base: u16,
-        /// Bit i set: fragment `base + i` has arrived (bit 0 is clear, or base would be higher).
-        have: u64,
+        /// Symbols needed; [`NEED_NOTHING`] and [`NEED_UNKNOWN`] are words of their own.
+        need: u16,
+        /// One more than the greatest symbol id heard: what was sent before it and did not help is lost.
+        next: u16,
+        /// How noisy the sender's frames arrive (spec §52.4).
+        noise: u8,
     },
     /// 11: the sender asks for the report or acknowledgement owed for this parcel, and listens.
     Poll {
         /// First two bytes of the identity.
         prefix: [u8; 2],
     },
+    /// 12: symbols of this envelope will be broadcast; the receiver is one of those they are meant for.
+    Announce {
+        /// First eight bytes of the envelope's identity.
+        id: MessageId,
+        /// Length of the envelope in bytes.
+        total: u32,
+    },
+    /// 13: custody of several parcels taken. Its MAC covers [`crate::frame::ack_many_suffix`].
+    AckMany(Prefixes),
+}
+
+/// `need` of a report: everything has arrived and is being made durable; the answer follows.
+pub const NEED_NOTHING: u16 = 0;
+
+/// `need` of a report: nothing is known of this parcel.
+pub const NEED_UNKNOWN: u16 = u16::MAX;
+
+/// The first two bytes of several identities, at most [`ACK_MANY_MAX`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prefixes {
+    len: usize,
+    list: [[u8; 2]; ACK_MANY_MAX],
+}
+
+impl Prefixes {
+    /// Adds one; false when it is full.
+    pub fn push(&mut self, prefix: [u8; 2]) -> bool {
+        let Some(place) = self.list.get_mut(self.len) else { return false };
+        *place = prefix;
+        self.len += 1;
+        true
+    }
+
+    /// Those named, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[[u8; 2]] {
+        self.list.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Serialize for Prefixes {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(self.as_slice())
+    }
+}
+
+impl<'de> Deserialize<'de> for Prefixes {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_seq(PrefixesVisitor)
+    }
+}
+
+struct PrefixesVisitor;
+
+impl<'de> serde::de::Visitor<'de> for PrefixesVisitor {
+    type Value = Prefixes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {ACK_MANY_MAX} prefixes")
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Prefixes, A::Error> {
+        let mut all = Prefixes::default();
+        while let Some(prefix) = seq.next_element()? {
+            if !all.push(prefix) {
+                return Err(serde::de::Error::custom("too many"));
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// Why bytes are not a control message.
@@ -254,8 +326,10 @@ impl Control {
             | Self::Ack { .. }
             | Self::AckDelivered { .. }
             | Self::Refuse { .. }
-            | Self::FragmentReport { .. }
-            | Self::Poll { .. } => 0,
+            | Self::SymbolReport { .. }
+            | Self::Poll { .. }
+            | Self::Announce { .. }
+            | Self::AckMany(_) => 0,
         }
     }
 
@@ -274,8 +348,10 @@ impl Control {
             | Self::Ack { .. }
             | Self::AckDelivered { .. }
             | Self::Refuse { .. }
-            | Self::FragmentReport { .. }
-            | Self::Poll { .. } => return None,
+            | Self::SymbolReport { .. }
+            | Self::Poll { .. }
+            | Self::Announce { .. }
+            | Self::AckMany(_) => return None,
         };
         let mut buf = [0; CONTROL_MAX];
         let bytes = still.encode(&mut buf).ok()?;

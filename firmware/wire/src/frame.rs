@@ -9,6 +9,7 @@
 //! The mask is AES-128(mask key, sample) over the masked bytes, the sample being the last 5–16 bytes of the frame: the
 //! header protection of RFC 9001 §5.4 and RFC 9147 §4.2.3, which costs no byte and keeps no state.
 
+use crate::Lifetime;
 use crate::control::{Control, ControlError};
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::keys::{NetKeys, hmac};
@@ -19,6 +20,7 @@ use crate::limits::{
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use core::fmt;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// What a frame's body is (two bits).
@@ -27,7 +29,7 @@ use subtle::ConstantTimeEq;
 pub enum Kind {
     /// One whole envelope.
     Envelope = 0,
-    /// A piece of an envelope.
+    /// Symbols of an envelope's erasure code.
     Fragment = 1,
     /// A control message.
     Control = 2,
@@ -116,6 +118,12 @@ pub struct Around<'a> {
     pub prefix: &'a [u8],
     /// After the frame: identity, hop limit and round that an acknowledgement answers (see [`ack_suffix`]).
     pub suffix: &'a [u8],
+}
+
+/// Suffix of an acknowledgement of several parcels: SHA-256 of theirs ([`ack_suffix`]) in the order named (spec §20.5).
+#[must_use]
+pub fn ack_many_suffix<'a>(suffixes: impl IntoIterator<Item = &'a [u8; 17]>) -> [u8; 32] {
+    suffixes.into_iter().fold(Sha256::new(), |hash, suffix| hash.chain_update(suffix)).finalize().into()
 }
 
 /// Suffix of acknowledgements and refusals: identity ‖ hop limit and custody round of the offer (spec §20.5).
@@ -295,55 +303,91 @@ pub struct Authentic<'a>(Unmasked<'a>);
 pub enum Body<'a> {
     /// A whole envelope.
     Envelope(Envelope<'a>),
-    /// A piece of one.
+    /// Symbols of one.
     Fragment(Fragment<'a>),
     /// A control message.
     Control(Control),
 }
 
-/// A piece of an envelope (spec §20.6): all but the last have the same length.
+/// Symbols of an envelope's erasure code (spec §20.6, RFC 6330): any as many as the envelope has are enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
-    /// The first two bytes of the envelope's identity.
-    pub prefix: u16,
-    /// Position, from 0 to 32 767.
-    pub index: u16,
-    /// The sender has finished and listens.
-    pub turn: bool,
-    /// Length of the whole envelope in bytes.
-    pub total: u32,
-    /// The bytes.
+    /// What precedes the symbols.
+    pub head: FragmentHead,
+    /// Symbols `head.esi`, `head.esi + 1`, …, each of `head.symbol` bytes; at least one.
     pub data: &'a [u8],
 }
 
-/// Top bit of a fragment's index field: the sender has finished and listens.
-pub const FRAGMENT_TURN: u16 = 0x8000;
+/// The header of a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FragmentHead {
+    /// The first two bytes of the envelope's identity.
+    pub prefix: u16,
+    /// The sender has finished and listens, or (full duplex) asks for a report.
+    pub turn: bool,
+    /// Encoding symbol id of the first symbol, 0 to [`ESI_MAX`].
+    pub esi: u16,
+    /// Hop limit of this offer.
+    pub hop_limit: u8,
+    /// Custody round of this offer.
+    pub round: u8,
+    /// Length of the whole envelope in bytes.
+    pub total: u32,
+    /// Bytes of a symbol, 1 to 255.
+    pub symbol: u8,
+    /// Remaining lifetime at this offer.
+    pub lifetime: Lifetime,
+}
 
-impl<'a> Fragment<'a> {
-    /// The seven header bytes.
+/// Greatest encoding symbol id: fifteen bits.
+pub const ESI_MAX: u16 = 0x7FFF;
+const TURN: u16 = 0x8000;
+
+impl FragmentHead {
+    /// The nine header bytes.
     #[must_use]
-    pub const fn header(prefix: u16, index: u16, turn: bool, total: u32) -> [u8; FRAGMENT_HEADER_LEN] {
-        let index = (index & !FRAGMENT_TURN) | if turn { FRAGMENT_TURN } else { 0 };
-        let (p, i, t) = (prefix.to_be_bytes(), index.to_be_bytes(), total.to_be_bytes());
-        [p[0], p[1], i[0], i[1], t[1], t[2], t[3]]
+    pub const fn bytes(&self) -> [u8; FRAGMENT_HEADER_LEN] {
+        let esi = (self.esi & ESI_MAX) | if self.turn { TURN } else { 0 };
+        let hop = ((self.hop_limit & 0b1111) as u32) << 2 | (self.round & 0b11) as u32;
+        let (p, i, t) = (self.prefix.to_be_bytes(), esi.to_be_bytes(), (hop << 18 | self.total & 0x1FFFF).to_be_bytes());
+        [p[0], p[1], i[0], i[1], t[1], t[2], t[3], self.symbol, self.lifetime.0]
     }
 
+    const fn parse(b: &[u8; FRAGMENT_HEADER_LEN]) -> Self {
+        let esi = u16::from_be_bytes([b[2], b[3]]);
+        let word = u32::from_be_bytes([0, b[4], b[5], b[6]]);
+        Self {
+            prefix: u16::from_be_bytes([b[0], b[1]]),
+            turn: esi & TURN != 0,
+            esi: esi & ESI_MAX,
+            hop_limit: b[4] >> 4,
+            round: b[4] >> 2 & 0b11,
+            total: word & 0x1FFFF,
+            symbol: b[7],
+            lifetime: Lifetime(b[8]),
+        }
+    }
+}
+
+impl<'a> Fragment<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
-        let (head, data) = body.split_at_checked(FRAGMENT_HEADER_LEN)?;
-        let index = u16::from_be_bytes([head[2], head[3]]);
-        let total = u32::from_be_bytes([0, head[4], head[5], head[6]]);
-        let at = index & !FRAGMENT_TURN;
-        // Every fragment but the last is as long as the others: one at `at` has at least `at` bytes before it.
-        let sane = !data.is_empty()
-            && (ENVELOPE_MIN..=ENVELOPE_MAX).contains(&(total as usize))
-            && data.len() + usize::from(at) <= total as usize;
-        sane.then_some(Self {
-            prefix: u16::from_be_bytes([head[0], head[1]]),
-            index: at,
-            turn: index & FRAGMENT_TURN != 0,
-            total,
-            data,
-        })
+        let (head, data) = body.split_first_chunk::<FRAGMENT_HEADER_LEN>()?;
+        let spare = head[4] & 0b10 != 0;
+        let head = FragmentHead::parse(head);
+        let symbols = data.len().checked_div(usize::from(head.symbol))?;
+        let sane = !spare
+            && symbols > 0
+            && data.len() == symbols * usize::from(head.symbol)
+            && (ENVELOPE_MIN..=ENVELOPE_MAX).contains(&(head.total as usize))
+            && usize::from(head.esi) + symbols <= usize::from(ESI_MAX) + 1;
+        sane.then_some(Self { head, data })
+    }
+
+    /// How many symbols it carries.
+    #[must_use]
+    pub fn symbols(&self) -> u16 {
+        // Parsed: at most ESI_MAX + 1 of them.
+        (self.data.len() / usize::from(self.head.symbol).max(1)) as u16
     }
 }
 

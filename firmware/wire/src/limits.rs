@@ -1,7 +1,7 @@
 //! Every limit of the wire format, with its reason.
 
 /// Wire version in the top three bits of every frame's first byte; frames of another version are counted and dropped.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 
 /// Longest envelope in bytes (header, extension, ciphertext, tag): 64 KiB, what a member may seal at once.
 /// Larger objects are cut into parts by the endpoint, so that one loss never costs more than this.
@@ -28,8 +28,15 @@ pub const HOP_LEN: usize = 3;
 /// Longest hop frame that carries a whole envelope (datagrams, broker payloads, streams).
 pub const FRAME_MAX: usize = HOP_LEN + ENVELOPE_MAX + MAC_LEN;
 
-/// Fragment header after the hop bytes: identity 2, index 2, total length 3.
-pub const FRAGMENT_HEADER_LEN: usize = 7;
+/// Fragment header after the hop bytes: identity 2, turn and symbol id 2, hop byte and total length 3, symbol length 1,
+/// lifetime 1.
+pub const FRAGMENT_HEADER_LEN: usize = 9;
+
+/// Bytes of an envelope's identity that follow it in the object that is cut into symbols.
+pub const OBJECT_ID_LEN: usize = 8;
+
+/// Parcels that one acknowledgement may name: 30 bytes of names in one frame of 40; more would delay the first.
+pub const ACK_MANY_MAX: usize = 15;
 
 /// Longest control body in bytes: an attachment claim with its signature, rounded up: decoding needs a buffer of this size on the stack.
 pub const CONTROL_MAX: usize = 160;

@@ -191,7 +191,9 @@ impl<M: Medium> Gateway<M> {
                 | Control::Ack { .. }
                 | Control::AckDelivered { .. }
                 | Control::Refuse { .. }
-                | Control::FragmentReport { .. }
+                | Control::SymbolReport { .. }
+            | Control::Announce { .. }
+            | Control::AckMany(_)
                 | Control::Poll { .. } => return None,
             },
         };

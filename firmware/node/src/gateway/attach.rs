@@ -78,7 +78,9 @@ impl<M: Medium> Gateway<M> {
             | Control::Refuse { .. }
             | Control::Receipt(_)
             | Control::Notice(_)
-            | Control::FragmentReport { .. }
+            | Control::SymbolReport { .. }
+            | Control::Announce { .. }
+            | Control::AckMany(_)
             | Control::Poll { .. } => self.counters.add(Count::ControlUnexpected),
         }
     }

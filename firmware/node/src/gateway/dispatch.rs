@@ -169,7 +169,9 @@ fn with_hops(bytes: &[u8], hops: u8) -> Option<Vec<u8>> {
         | Control::Ack { .. }
         | Control::AckDelivered { .. }
         | Control::Refuse { .. }
-        | Control::FragmentReport { .. }
+        | Control::SymbolReport { .. }
+            | Control::Announce { .. }
+            | Control::AckMany(_)
         | Control::Poll { .. }) => other,
     };
     let mut buffer = [0; picket_wire::limits::CONTROL_MAX];

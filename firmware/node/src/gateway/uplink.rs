@@ -370,7 +370,9 @@ impl<M: Medium> Gateway<M> {
             | Control::Claim(_)
             | Control::Receipt(_)
             | Control::Notice(_)
-            | Control::FragmentReport { .. }
+            | Control::SymbolReport { .. }
+            | Control::Announce { .. }
+            | Control::AckMany(_)
             | Control::Poll { .. } => return Err(Count::UplinkGarbage),
         };
         let uplink = self.uplinks.by_id.entry(id).or_default();
