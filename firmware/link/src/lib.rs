@@ -3,7 +3,7 @@
 //! Normative text: `firmware/spec/50-link.md`.
 //!
 //! ```text
-//! bytes → framing → receive → (offers: answers to ours) (reassembly) (answers: ours to theirs) → events
+//! bytes → framing → receive → (offers: answers to ours) (incoming) (answers: ours to theirs) → events
 //! offers, answers, control → transmit → (turn: may we talk?) (pace: has the last frame left?) → framing → bytes
 //! ```
 //! Time is passed in; nothing here reads a clock, draws randomness or waits.
@@ -12,14 +12,15 @@ extern crate alloc;
 
 mod answers;
 mod api;
-mod cut;
 mod framing;
 mod hop_keys;
+mod incoming;
 mod limits;
 mod offers;
+mod outgoing;
 mod pace;
 mod peer;
-mod reassembly;
+mod rate;
 mod receive;
 mod rtt;
 mod shape;
@@ -33,13 +34,13 @@ use alloc::vec::Vec;
 use answers::Answers;
 use framing::Framer;
 use hop_keys::HopKeys;
+use incoming::Incoming;
 use limits::CONTROL_QUEUE_MAX;
 use offers::Offers;
 use pace::Pace;
 use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Index, Precedence};
-use reassembly::Reassemblies;
 use shape::Shape;
 use turn::Turn;
 
@@ -66,8 +67,10 @@ pub struct Link {
 /// What is being received.
 #[derive(Debug, Default)]
 struct Inbound {
-    reassemblies: Reassemblies,
-    finished_cuts: VecDeque<(reassembly::Key, Instant, answers::Key)>,
+    incoming: Incoming,
+    finished: VecDeque<(incoming::Key, Instant, answers::Key)>,
+    /// Whose authentic frame came last, and when: broken ones are probably of the same.
+    talker: Option<(Index, Instant)>,
     /// Who last used each hop address.
     senders: BTreeMap<u8, Index>,
     /// The frame under examination; kept for its allocation.
@@ -81,6 +84,8 @@ struct Outbox {
     control: VecDeque<(Option<Index>, Control)>,
     /// The frame being written; kept for its allocation.
     frame: Vec<u8>,
+    /// Its body; kept likewise.
+    symbols: Vec<u8>,
 }
 
 impl Link {
@@ -184,7 +189,7 @@ impl Link {
     fn drop_report(&mut self, owed: &Owed) {
         let ours = owed.identity.prefix().to_be_bytes();
         self.outbox.reports.retain(|(to, report)| {
-            *to != owed.from || !matches!(report, Control::FragmentReport { prefix, .. } if *prefix == ours)
+            *to != owed.from || !matches!(report, Control::SymbolReport { prefix, .. } if *prefix == ours)
         });
     }
 

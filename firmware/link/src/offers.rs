@@ -1,16 +1,17 @@
 //! Parcels offered to neighbours: what goes out next, what is on its way, what is overdue (spec §50.4–§50.6).
 
-use crate::api::{Offer, OfferId, ParcelKind};
-use crate::cut::Cut;
+use crate::api::{Framing, Offer, OfferId, ParcelKind};
 use crate::limits::{
     DATA_PROBE_MAX, DATA_PROBES, FINISHED_OFFERS, FRAGMENT_OVERHEAD, PEERS_MAX, SHRUNK_MIN, WHOLE_OVERHEAD,
 };
+use crate::outgoing::Transfer;
 use crate::peer::{Peer, Rank};
 use crate::shape::Shape;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use picket_wire::control::{Control, offer_of};
+use picket_codes::shield::Level;
+use picket_wire::control::{Control, NEED_UNKNOWN, offer_of};
 use picket_wire::frame::ack_suffix;
 use picket_wire::time::Instant;
 use picket_wire::{Index, Precedence};
@@ -22,13 +23,15 @@ pub(crate) struct Tx {
     pub(crate) offer: Offer,
     /// What the MAC of its answer covers.
     pub(crate) suffix: [u8; 17],
-    /// Its fragments, when it does not go whole.
-    pub(crate) cut: Option<Cut>,
+    /// Its symbols, when it does not go whole.
+    pub(crate) coded: Option<Transfer>,
     order: u64,
     charge: usize,
     /// How often it (or its current pass) was sent.
     tries: u32,
     sent_end: Instant,
+    /// Length and strength of its frame sent last.
+    sent_as: (usize, Level),
     due: Option<Instant>,
     /// The next transmission is a poll.
     ask: bool,
@@ -48,8 +51,8 @@ impl Tx {
 pub(crate) enum Pick {
     /// The parcel in one frame.
     Whole(OfferId),
-    /// One fragment.
-    Piece(OfferId, u16),
+    /// So many symbols of it.
+    Symbols(OfferId, u16),
     /// "What do you owe me for this?"
     Poll(OfferId),
 }
@@ -57,7 +60,7 @@ pub(crate) enum Pick {
 impl Pick {
     pub(crate) const fn id(self) -> OfferId {
         match self {
-            Self::Whole(id) | Self::Piece(id, _) | Self::Poll(id) => id,
+            Self::Whole(id) | Self::Symbols(id, _) | Self::Poll(id) => id,
         }
     }
 }
@@ -114,11 +117,12 @@ impl Offers {
         let charge = offer.bytes.len().min(self.shape.bytes / 4);
         let tx = Tx {
             suffix: suffix_of(&offer),
-            cut: cut_of(&offer, peer.frame_limit, &self.shape),
+            coded: coded(&offer, peer.whole_limit(&self.shape), &self.shape),
             order: self.order,
             charge,
             tries: 0,
             sent_end: Instant::ZERO,
+            sent_as: (0, Level::ALL[0]),
             due: None,
             ask: false,
             asked: false,
@@ -157,7 +161,7 @@ impl Offers {
         if let Some(peer) = self.peers.get_mut(&tx.offer.to)
             && tx.tries == 1
             && !tx.asked
-            && tx.cut.is_none()
+            && tx.coded.is_none()
         {
             peer.rtt.sample(now.since(tx.sent_end.max(burst_end.min(now))));
         }
@@ -255,13 +259,16 @@ impl Offers {
         let best = self.peers.values().filter_map(|p| self.candidate(p, now)).min()?;
         let tx = self.txs.get(&best.2)?;
         let probe = self.peers.get(&tx.offer.to).and_then(Peer::probing);
-        Some(match (&tx.cut, probe) {
+        Some(match (&tx.coded, probe) {
             _ if tx.ask => Pick::Poll(best.2),
             (None, None) => Pick::Whole(best.2),
             (None, Some(n)) if n < DATA_PROBES && !tx.arrived && tx.offer.bytes.len() <= DATA_PROBE_MAX => {
                 Pick::Whole(best.2)
             }
-            (Some(cut), None) => cut.next().map_or(Pick::Poll(best.2), |piece| Pick::Piece(best.2, piece)),
+            (Some(coded), None) => match coded.due() {
+                0 => Pick::Poll(best.2),
+                due => Pick::Symbols(best.2, due.min(self.fitting_symbols(tx.offer.to, coded.symbol()))),
+            },
             (_, Some(_)) => Pick::Poll(best.2),
         })
     }
@@ -275,10 +282,39 @@ impl Offers {
         }
     }
 
+    /// Symbols of `symbol` bytes in the next frame to this neighbour.
+    fn fitting_symbols(&self, to: Index, symbol: u8) -> u16 {
+        let Some(peer) = self.peers.get(&to) else { return 1 };
+        let symbols = peer.whole_limit(&self.shape).saturating_sub(FRAGMENT_OVERHEAD) / usize::from(symbol).max(1);
+        u16::try_from(symbols).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// Writes the body of a frame of symbols.
+    pub(crate) fn write(&mut self, id: OfferId, symbols: u16, turn: bool, out: &mut Vec<u8>) {
+        if let Some(coded) = self.txs.get_mut(&id).and_then(|tx| tx.coded.as_mut()) {
+            coded.write(symbols, turn, out);
+        }
+    }
+
+    /// How strongly a frame of `len` bytes to `to` is coded; `long` for one of many of a transfer.
+    pub(crate) fn level(&self, to: Index, len: usize, long: bool) -> Level {
+        let most = self.shape.coded_max;
+        match self.peers.get(&to) {
+            Some(peer) if long => {
+                let (level, fits) = peer.rate.level_long(FRAGMENT_OVERHEAD, most);
+                // The last frame of a transfer is shorter and can afford the strength of a long one.
+                if len <= fits { level } else { peer.rate.level_alone(len, most) }
+            }
+            Some(peer) => peer.rate.level_alone(len, most),
+            None => crate::rate::level_for_all(len),
+        }
+    }
+
     /// Whether anything else could follow at once after `pick`.
     pub(crate) fn more_after(&self, pick: Pick) -> bool {
-        let own = self.txs.get(&pick.id()).and_then(|tx| tx.cut.as_ref()).map_or(0, Cut::sendable_count);
-        if matches!(pick, Pick::Piece(..)) && own > 1 {
+        if let Pick::Symbols(id, symbols) = pick
+            && self.txs.get(&id).and_then(|tx| tx.coded.as_ref()).is_some_and(|coded| coded.due() > symbols)
+        {
             return true;
         }
         let open = self.peers.values().filter(|p| p.probing().is_none());
@@ -287,27 +323,30 @@ impl Offers {
 
     /// `pick` was given to the medium and has left at `end`; `asking` when the frame asks for an answer. Returns
     /// whether it was a retransmission.
-    pub(crate) fn sent(&mut self, pick: Pick, end: Instant, asking: bool, me: Index) -> bool {
+    pub(crate) fn sent(&mut self, pick: Pick, sent: Sent, me: Index) -> bool {
+        let Sent { end, asking, len, level } = sent;
         let id = pick.id();
         let Some(tx) = self.txs.get_mut(&id) else { return false };
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return false };
         let mut again = false;
         let mut stays_ready = false;
-        match (pick, &mut tx.cut) {
-            (Pick::Piece(_, piece), Some(cut)) => {
-                again = cut.sent(piece, asking);
-                stays_ready = cut.next().is_some() && peer.probing().is_none();
+        match (pick, &mut tx.coded) {
+            (Pick::Symbols(_, symbols), Some(coded)) => {
+                again = coded.sent(symbols, asking);
+                stays_ready = coded.due() > 0 && peer.probing().is_none();
+                tx.sent_as = (len, level);
             }
-            (Pick::Poll(_), cut) => {
-                if let Some(cut) = cut {
-                    cut.polled();
+            (Pick::Poll(_), coded) => {
+                if let Some(coded) = coded {
+                    coded.polled();
                 }
                 (tx.ask, tx.asked) = (false, true);
             }
-            (Pick::Whole(_) | Pick::Piece(..), _) => {
+            (Pick::Whole(_) | Pick::Symbols(..), _) => {
                 again = tx.tries > 0;
                 tx.asked = false;
                 tx.tries += 1;
+                tx.sent_as = (len, level);
             }
         }
         tx.sent_end = end;
@@ -327,25 +366,28 @@ impl Offers {
         again
     }
 
-    /// The neighbour reports what it has of the parcel(s) with this prefix.
-    pub(crate) fn report(&mut self, from: Index, prefix: u16, base: u16, have: u64) {
-        for id in self.with_prefix(from, prefix) {
+    /// The neighbour reports how much it needs of the parcel(s) with this prefix, and how noisy our frames arrive.
+    pub(crate) fn report(&mut self, from: Index, report: &Report) {
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.rate.told(report.noise);
+        }
+        for id in self.with_prefix(from, report.prefix) {
             let Some(tx) = self.txs.get_mut(&id) else { continue };
             let half = self.shape.half;
-            match &mut tx.cut {
-                Some(cut) if cut.started() || tx.asked => {
-                    let progress = cut.report(base, have, half);
+            match &mut tx.coded {
+                Some(coded) if coded.started() || tx.asked => {
+                    let progress = coded.report(report.need, report.next, half);
                     tx.arrived = progress.all;
                     tx.asked = false;
-                    let (arrived, lost, sendable) = (progress.arrived, progress.lost, cut.next().is_some());
-                    self.adapt(id, arrived, lost);
-                    if sendable {
+                    let due = coded.due() > 0;
+                    self.adapt(id, u32::from(progress.arrived), u32::from(progress.lost));
+                    if due {
                         self.make_ready(id);
                     }
                 }
                 None if tx.asked => {
                     tx.asked = false;
-                    tx.arrived = base > 0;
+                    tx.arrived = report.need != NEED_UNKNOWN;
                     if !tx.arrived {
                         self.make_ready(id);
                     }
@@ -360,14 +402,11 @@ impl Offers {
     fn lose(&mut self, id: OfferId) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let asked = core::mem::take(&mut tx.asked);
-        match &mut tx.cut {
-            Some(cut) => {
+        match &mut tx.coded {
+            Some(coded) => {
                 tx.ask = !asked || tx.arrived;
                 if !tx.ask {
-                    cut.rewind();
-                    if cut.next().is_none() {
-                        cut.restart();
-                    }
+                    coded.nudge();
                 }
             }
             None => tx.ask = tx.arrived || self.shape.ask_first && !asked,
@@ -375,8 +414,15 @@ impl Offers {
         if asked {
             tx.arrived = false;
         }
-        let noisy = self.shape.noisy && tx.cut.is_none() && tx.tries >= 2 && tx.offer.bytes.len() > 2 * SHRUNK_MIN;
-        if noisy {
+        let whole = tx.coded.is_none();
+        if self.shape.framing == Framing::Fec
+            && whole
+            && !asked
+            && let Some(peer) = self.peers.get_mut(&tx.offer.to)
+        {
+            peer.rate.lost(tx.sent_as.0, tx.sent_as.1);
+        }
+        if self.shape.noisy && whole && tx.tries >= 2 && tx.offer.bytes.len() > 2 * SHRUNK_MIN {
             self.adapt(id, 0, 1);
         }
         self.make_ready(id);
@@ -391,18 +437,18 @@ impl Offers {
         peer.ready.insert(tx.rank());
     }
 
-    /// Follows the losses with the frame length; what has not arrived in any part is cut anew.
+    /// Where frames are not coded: follows the losses with their length.
     fn adapt(&mut self, id: OfferId, arrived: u32, lost: u32) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
         if !self.shape.noisy {
             return;
         }
-        let used = tx.cut.as_ref().map_or(tx.offer.bytes.len() + WHOLE_OVERHEAD, |c| c.piece() + FRAGMENT_OVERHEAD);
+        let used = if tx.coded.is_some() { tx.sent_as.0 } else { tx.offer.bytes.len() + WHOLE_OVERHEAD };
         if lost > 0 && lost * 2 >= arrived {
             peer.frame_limit = peer.frame_limit.min((used / 2).max(SHRUNK_MIN));
-            if tx.cut.as_ref().is_none_or(Cut::untouched) && tx.offer.kind == ParcelKind::Envelope {
-                tx.cut = cut_of(&tx.offer, peer.frame_limit, &self.shape).or_else(|| tx.cut.take());
+            if tx.coded.is_none() {
+                tx.coded = coded(&tx.offer, peer.frame_limit, &self.shape);
             }
         } else if lost == 0 && arrived >= 4 {
             peer.frame_limit = (peer.frame_limit + peer.frame_limit / 4).min(self.shape.frame_max);
@@ -421,10 +467,37 @@ impl Offers {
     }
 }
 
-fn cut_of(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Cut> {
+/// What is known of a frame that was handed to the medium.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    /// When it has left.
+    pub(crate) end: Instant,
+    /// It asks for an answer.
+    pub(crate) asking: bool,
+    /// Its length, framing excluded.
+    pub(crate) len: usize,
+    /// How strongly it was coded.
+    pub(crate) level: Level,
+}
+
+/// A neighbour's report (spec §20.6).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    /// The first two bytes of the envelope's identity.
+    pub(crate) prefix: u16,
+    /// Symbols it still needs.
+    pub(crate) need: u16,
+    /// One more than the greatest symbol id it heard.
+    pub(crate) next: u16,
+    /// How noisy our frames arrive.
+    pub(crate) noise: u8,
+}
+
+/// The symbols of an envelope too long for a frame of `frame_limit` bytes.
+fn coded(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Transfer> {
     let whole = offer.kind == ParcelKind::Control || offer.bytes.len() + WHOLE_OVERHEAD <= frame_limit;
-    let piece = frame_limit.saturating_sub(FRAGMENT_OVERHEAD);
-    (!whole).then(|| Cut::new(offer.bytes.len(), piece, shape.pieces_on_air(frame_limit)))
+    let limit = shape.frames_on_air(frame_limit);
+    (!whole).then(|| Transfer::new(&offer.bytes, &offer.identity, shape.symbol, limit))
 }
 
 /// Spec §50.4: envelopes answer for the hop byte they were offered with, control messages for their `hops`.

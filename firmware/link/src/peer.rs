@@ -1,9 +1,11 @@
 //! What is known of one neighbour: what waits for it, what is on its way, how long it takes to answer, whether it is
 //! silent (spec §50.6).
 
-use crate::api::OfferId;
-use crate::limits::{HEARD_EVERY, PROBE_JITTER, PROBE_MAX};
+use crate::api::{Framing, OfferId};
+use crate::limits::{FRAGMENT_OVERHEAD, HEARD_EVERY, PROBE_JITTER, PROBE_MAX};
+use crate::rate::Rate;
 use crate::rtt::Rtt;
+use crate::shape::Shape;
 use alloc::collections::BTreeSet;
 use core::cmp::Reverse;
 use picket_wire::time::{Duration, Instant};
@@ -27,8 +29,10 @@ pub(crate) struct Peer {
     pub(crate) rtt: Rtt,
     /// When an authentic frame of it last came.
     pub(crate) heard: Option<Instant>,
-    /// Longest frame worth sending, from the losses seen.
+    /// Longest frame worth sending, from the losses seen, where frames are not coded.
     pub(crate) frame_limit: usize,
+    /// Noise between us, where they are.
+    pub(crate) rate: Rate,
     reported: Option<Instant>,
     silence: Option<Silence>,
 }
@@ -41,7 +45,7 @@ struct Silence {
 }
 
 impl Peer {
-    pub(crate) const fn new(frame_limit: usize) -> Self {
+    pub(crate) fn new(frame_limit: usize) -> Self {
         Self {
             ready: BTreeSet::new(),
             flying: BTreeSet::new(),
@@ -50,8 +54,17 @@ impl Peer {
             rtt: Rtt::new(),
             heard: None,
             frame_limit,
+            rate: Rate::default(),
             reported: None,
             silence: None,
+        }
+    }
+
+    /// Longest frame, framing excluded, that is worth sending to it now.
+    pub(crate) fn whole_limit(&self, shape: &Shape) -> usize {
+        match shape.framing {
+            Framing::Fec => self.rate.level_long(FRAGMENT_OVERHEAD, shape.coded_max).1,
+            Framing::Cobs | Framing::Packet => self.frame_limit,
         }
     }
 

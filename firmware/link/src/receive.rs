@@ -5,16 +5,17 @@ use crate::answers::{Key, Polled, Verdict};
 use crate::api::{Arrival, Event, Keyring, ParcelKind};
 use crate::framing::{Found, decode, later_starts};
 use crate::hop_keys::HopKeys;
-use crate::limits::{FINISHED_CUTS, FINISHED_CUTS_FOR, REPORT_ALL, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS};
-use crate::offers::hop_and_round;
-use crate::reassembly::{self, Taken};
+use crate::incoming::{self, Taken};
+use crate::limits::{FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR};
+use crate::offers::{Report, hop_and_round};
 use alloc::vec::Vec;
-use picket_wire::control::{Control, offer_of};
-use picket_wire::envelope::{Envelope, FLAG_TURN, HOP_BYTE, set_flags};
+use picket_codes::shield::Level;
+use picket_wire::control::{Control, NEED_NOTHING, NEED_UNKNOWN};
+use picket_wire::envelope::{Envelope, FLAG_TURN, set_flags};
 use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked};
 use picket_wire::limits::WIRE_VERSION;
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Index, Precedence};
+use picket_wire::{Identity, Index, Precedence};
 
 /// Why a run of bytes gave no frame for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +40,50 @@ impl Link {
             match found {
                 Found::Run(run) => self.run(now, &run, keys),
                 Found::Overlong(len) => self.counters.dropped_noise += len as u64,
+                Found::Coded { mut frame, level, body, errors } => self.coded(now, &mut frame, (level, body, errors), keys),
+                Found::Broken { level, body } => {
+                    self.counters.dropped_broken += 1;
+                    self.broken(now, level, body);
+                }
             }
         }
         self.turn.settle(self.framer.in_frame());
+    }
+
+    /// A frame that was decoded. One that nobody's key verifies is taken for a false find where the code proves little.
+    fn coded(&mut self, now: Instant, frame: &mut [u8], (level, body, errors): (Level, usize, usize), keys: &dyn Keyring) {
+        let talker = self.inbound.talker.take();
+        match self.frame(now, frame, keys) {
+            Ok(()) => self.repaired(body, errors),
+            Err(Drop::StaleAnswer | Drop::Body) => self.repaired(body, errors),
+            Err(drop @ (Drop::Noise | Drop::Version | Drop::Generation | Drop::Mac | Drop::NotForUs)) => {
+                let proven = level.parity() >= PROVING_PARITY;
+                self.inbound.talker = self.inbound.talker.or(talker);
+                if proven || drop == Drop::NotForUs {
+                    return self.count(drop, frame.len());
+                }
+                self.framer.reject();
+                self.broken(now, level, body);
+            }
+        }
+    }
+
+    fn repaired(&mut self, body: usize, errors: usize) {
+        self.counters.corrected += errors as u64;
+        if let Some((talker, _)) = self.inbound.talker
+            && let Some(peer) = self.offers.peers.get_mut(&talker)
+        {
+            peer.rate.heard(body, errors);
+        }
+    }
+
+    fn broken(&mut self, now: Instant, level: Level, body: usize) {
+        if let Some((talker, at)) = self.inbound.talker
+            && now.since(at) < TALKER_FOR
+            && let Some(peer) = self.offers.peers.get_mut(&talker)
+        {
+            peer.rate.broken(body, level);
+        }
     }
 
     /// A whole run is one frame, or noise with a frame at its end.
@@ -72,8 +114,7 @@ impl Link {
         frame: &mut Vec<u8>,
         keys: &dyn Keyring,
     ) -> Option<usize> {
-        let packet = self.shape.framing == crate::Framing::Packet;
-        if packet || matches!(drop, Drop::StaleAnswer | Drop::Body) {
+        if self.shape.framing != crate::Framing::Cobs || matches!(drop, Drop::StaleAnswer | Drop::Body) {
             return None;
         }
         let ours = WIRE_VERSION << 5 | (keys.net().generation & 0b111) << 2;
@@ -110,12 +151,27 @@ impl Link {
             return self.broadcast(now, unmasked, keys);
         }
         if unmasked.to() != keys.me().low() {
-            self.turn.overheard();
+            let reserve = self.reserved_by(&unmasked);
+            self.turn.overheard(now, reserve);
             return Err(Drop::NotForUs);
         }
         match answered_prefix(&unmasked) {
             Some(prefix) => self.answer(now, unmasked, prefix, keys),
             None => self.pairwise(now, unmasked, keys),
+        }
+    }
+
+    /// A report to a station that we may not hear: what it asks for will be on air next. Not authenticated: whoever
+    /// forges it could as well talk all the time.
+    fn reserved_by(&self, frame: &Unmasked<'_>) -> Duration {
+        if frame.kind() != Kind::Control {
+            return Duration::ZERO;
+        }
+        match Control::decode(frame.body()) {
+            Ok(Control::SymbolReport { need, .. }) if need != NEED_UNKNOWN => {
+                self.pace.air(usize::from(need) * usize::from(self.shape.symbol))
+            }
+            Ok(_) | Err(_) => Duration::ZERO,
         }
     }
 
@@ -156,14 +212,14 @@ impl Link {
             }
             Ok(Body::Fragment(fragment)) => {
                 self.fragment(now, peer, &fragment);
-                fragment.turn
+                fragment.head.turn
             }
             Ok(Body::Control(message)) => self.control(now, peer, message)?,
             Err(_) => return Err(Drop::Body),
         };
         self.turn.heard(given && self.shape.half);
         if given && self.shape.half {
-            for key in self.inbound.reassemblies.touched(peer) {
+            for key in self.inbound.incoming.touched(peer) {
                 self.queue_report(key);
             }
         }
@@ -240,6 +296,7 @@ impl Link {
 
     fn authentic(&mut self, now: Instant, peer: Index) {
         self.counters.rx_frames += 1;
+        self.inbound.talker = Some((peer, now));
         if self.offers.hear(now, peer) {
             self.events.push_back(Event::Heard(peer));
         }
@@ -273,15 +330,18 @@ impl Link {
                 let bytes = bytes.to_vec();
                 self.arrived(now, Arrival { from, kind: ParcelKind::Control, identity, bytes });
             }
-            Control::FragmentReport { prefix, base, have } => {
-                self.offers.report(from, u16::from_be_bytes(prefix), base, have);
+            Control::SymbolReport { prefix, need, next, noise } => {
+                self.offers.report(from, &Report { prefix: u16::from_be_bytes(prefix), need, next, noise });
             }
             Control::Poll { prefix } => {
                 self.polled(now, from, u16::from_be_bytes(prefix));
                 return Ok(true);
             }
             // Answers were tried with what they answer; without it they prove nothing.
-            Control::Ack { .. } | Control::AckDelivered { .. } | Control::Refuse { .. } => return Err(Drop::Body),
+            Control::Ack { .. } | Control::AckDelivered { .. } | Control::Refuse { .. } | Control::AckMany(_) => {
+                return Err(Drop::Body);
+            }
+            Control::Announce { .. } => return Err(Drop::Body),
             // Presence is for all in earshot (spec §20.3).
             Control::Hello(_) => return Err(Drop::Body),
             Control::Attach(_) | Control::Attached { .. } | Control::Drained { .. } => {
@@ -292,92 +352,92 @@ impl Link {
     }
 
     fn polled(&mut self, now: Instant, from: Index, prefix: u16) {
-        let partial = self.inbound.reassemblies.with_prefix(from, prefix);
+        let partial = self.inbound.incoming.with_prefix(from, prefix);
         for key in &partial {
             self.queue_report(*key);
         }
         let nothing_partial = partial.is_empty();
         match self.answers.polled(now, from, prefix) {
-            Polled::Unknown if nothing_partial => self.report(from, prefix, 0, 0),
-            Polled::Pending if nothing_partial => self.report(from, prefix, REPORT_ALL, 0),
+            Polled::Unknown if nothing_partial => self.report(from, prefix, NEED_UNKNOWN, 0),
+            Polled::Pending if nothing_partial => self.report(from, prefix, NEED_NOTHING, 0),
             Polled::Unknown | Polled::Pending | Polled::Answered => {}
         }
     }
 
     fn fragment(&mut self, now: Instant, from: Index, fragment: &Fragment<'_>) {
-        let key = reassembly::Key { from, prefix: fragment.prefix, total: fragment.total };
-        if let Some(owed) = self.finished_cut(now, key, fragment) {
+        let key = incoming::Key { from, prefix: fragment.head.prefix, total: fragment.head.total };
+        if let Some(owed) = self.finished(now, key, fragment) {
             self.counters.duplicates += 1;
-            if fragment.turn {
+            if fragment.head.turn {
                 self.answers.heard(now, owed);
             }
             return;
         }
-        match self.inbound.reassemblies.take(key, fragment) {
+        match self.inbound.incoming.take(key, fragment) {
             Taken::Duplicate => self.counters.duplicates += 1,
             Taken::Restarted => self.counters.dropped_fragment += 1,
-            Taken::Stored { gap } => {
-                let unreported = self.inbound.reassemblies.unreported(key);
-                let volunteer = unreported >= if gap { 2 } else { REPORT_EVERY };
-                if !self.shape.half && volunteer && !fragment.turn {
+            Taken::Stored { .. } => {
+                let (frames, gap) = self.inbound.incoming.unreported(key);
+                let volunteer = frames >= if gap { 2 } else { REPORT_EVERY };
+                if !self.shape.half && volunteer && !fragment.head.turn {
                     self.queue_report(key);
                 }
             }
-            Taken::Complete(bytes) => return self.reassembled(now, key, &bytes),
+            Taken::Complete(identity, bytes) => return self.complete(now, key, identity, bytes),
+            Taken::Poisoned => {
+                self.counters.dropped_fragment += 1;
+                return self.report(from, key.prefix, NEED_UNKNOWN, 0);
+            }
         }
-        if fragment.turn {
+        if fragment.head.turn {
             self.queue_report(key);
         }
     }
 
-    /// The offer that fragments of this key completed lately. It counts only while its answer is remembered, and not
-    /// when the first fragment shows another offer of the same envelope.
-    fn finished_cut(&mut self, now: Instant, key: reassembly::Key, fragment: &Fragment<'_>) -> Option<Key> {
-        let at = self.inbound.finished_cuts.iter().position(|(k, ..)| *k == key)?;
-        let (_, since, owed) = *self.inbound.finished_cuts.get(at)?;
-        let another = fragment.index == 0
-            && fragment.data.len() > HOP_BYTE
-            && offer_of(fragment.data) != (owed.hop_limit, owed.round);
-        if another || now.since(since) >= FINISHED_CUTS_FOR || !self.answers.remembers(now, &owed) {
-            self.inbound.finished_cuts.remove(at);
+    /// The offer that symbols of this key completed lately. It counts only while its answer is remembered, and not
+    /// when they are of another offer of the same envelope.
+    fn finished(&mut self, now: Instant, key: incoming::Key, fragment: &Fragment<'_>) -> Option<Key> {
+        let at = self.inbound.finished.iter().position(|(k, ..)| *k == key)?;
+        let (_, since, owed) = *self.inbound.finished.get(at)?;
+        let another = (fragment.head.hop_limit, fragment.head.round) != (owed.hop_limit, owed.round);
+        if another || now.since(since) >= FINISHED_FOR || !self.answers.remembers(now, &owed) {
+            self.inbound.finished.remove(at);
             return None;
         }
         Some(owed)
     }
 
-    fn reassembled(&mut self, now: Instant, key: reassembly::Key, bytes: &[u8]) {
-        let identity = Envelope::parse(bytes).ok().map(|e| e.identity()).filter(|i| i.prefix() == key.prefix);
-        let Some(identity) = identity else {
-            self.counters.dropped_fragment += 1;
-            self.report(key.from, key.prefix, 0, 0);
-            return;
-        };
-        let (hop_limit, round) = hop_and_round(ParcelKind::Envelope, bytes);
-        if self.inbound.finished_cuts.len() >= FINISHED_CUTS {
-            self.inbound.finished_cuts.pop_front();
+    fn complete(&mut self, now: Instant, key: incoming::Key, identity: Identity, bytes: Vec<u8>) {
+        let (hop_limit, round) = hop_and_round(ParcelKind::Envelope, &bytes);
+        if self.inbound.finished.len() >= FINISHED {
+            self.inbound.finished.pop_front();
         }
-        self.inbound.finished_cuts.push_back((key, now, Key { from: key.from, identity, hop_limit, round }));
-        self.envelope(now, key.from, bytes);
+        self.inbound.finished.push_back((key, now, Key { from: key.from, identity, hop_limit, round }));
+        self.arrived(now, Arrival { from: key.from, kind: ParcelKind::Envelope, identity, bytes });
     }
 
-    fn queue_report(&mut self, key: reassembly::Key) {
-        if let Some((base, have)) = self.inbound.reassemblies.report(key) {
-            self.report(key.from, key.prefix, base, have);
+    fn queue_report(&mut self, key: incoming::Key) {
+        if let Some((need, next)) = self.inbound.incoming.report(key) {
+            self.report(key.from, key.prefix, need, next);
         }
     }
 
     /// The latest report of a parcel replaces an earlier one that still waits.
-    fn report(&mut self, to: Index, prefix: u16, base: u16, have: u64) {
+    fn report(&mut self, to: Index, prefix: u16, need: u16, next: u16) {
         let bytes = prefix.to_be_bytes();
+        let noise = self.offers.peers.get(&to).map_or(0, |peer| peer.rate.code());
         self.outbox.reports.retain(|(peer, old)| {
-            *peer != to || !matches!(old, Control::FragmentReport { prefix, .. } if *prefix == bytes)
+            *peer != to || !matches!(old, Control::SymbolReport { prefix, .. } if *prefix == bytes)
         });
         if self.outbox.reports.len() >= REPORTS_MAX {
             self.outbox.reports.pop_front();
         }
-        self.outbox.reports.push_back((to, Control::FragmentReport { prefix: bytes, base, have }));
+        self.outbox.reports.push_back((to, Control::SymbolReport { prefix: bytes, need, next, noise }));
     }
 }
+
+/// Parity bytes a block from which on bytes that are no frame practically never decode (one in 720 a block).
+const PROVING_PARITY: usize = 12;
 
 /// Least urgent: what [`Link::room`] answers for.
 pub(crate) const LEAST: Precedence = Precedence::Deferred;
