@@ -13,6 +13,7 @@ extern crate alloc;
 mod answers;
 mod api;
 mod framing;
+mod group;
 mod hop_keys;
 mod incoming;
 mod limits;
@@ -40,7 +41,7 @@ use offers::Offers;
 use pace::Pace;
 use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Index, Precedence};
+use picket_wire::{Index, MessageId, Precedence};
 use shape::Shape;
 use turn::Turn;
 
@@ -69,6 +70,8 @@ pub struct Link {
 struct Inbound {
     incoming: Incoming,
     finished: VecDeque<(incoming::Key, Instant, answers::Key)>,
+    /// Envelopes whose symbols neighbours said they would send to everyone.
+    announced: VecDeque<(incoming::Key, MessageId)>,
     /// Whose authentic frame came last, and when: broken ones are probably of the same.
     talker: Option<(Index, Instant)>,
     /// Who last used each hop address.
@@ -159,6 +162,22 @@ impl Link {
             return Err(offer);
         }
         self.offers.insert(offer);
+        Ok(())
+    }
+
+    /// Offers one envelope to several neighbours in one transmission; each answers for itself. All offers must have the
+    /// same bytes and handles of their own.
+    ///
+    /// # Errors
+    /// Gives the offers back when they are not of one envelope, or there is no room for one of them.
+    pub fn offer_to_all(&mut self, now: Instant, offers: Vec<Offer>) -> Result<(), Vec<Offer>> {
+        self.now = now;
+        let one = offers.windows(2).all(|w| w[0].bytes == w[1].bytes && w[0].identity == w[1].identity);
+        let envelopes = offers.iter().all(|o| o.kind == ParcelKind::Envelope);
+        if !one || !envelopes || offers.iter().any(|o| self.room_for(o.to, o.precedence) == 0) {
+            return Err(offers);
+        }
+        self.offers.insert_group(offers);
         Ok(())
     }
 

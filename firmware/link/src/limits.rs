@@ -163,3 +163,21 @@ pub(crate) const UNREPORTED_MIN: u32 = 8;
 
 /// How long after an authentic frame broken ones are taken for its sender's: a few frames of air.
 pub(crate) const TALKER_FOR: Duration = Duration::from_secs(5);
+
+/// How often a neighbour is told of a group's symbols before it is served alone.
+pub(crate) const ANNOUNCEMENTS_EACH: u8 = 2;
+
+/// Announcements remembered: one for each envelope that may be arriving.
+pub(crate) const ANNOUNCED_MAX: usize = INCOMING_MAX;
+
+/// A neighbour silent for so long may be forbidden to speak: everything is sent to it once without an answer.
+pub(crate) const BLIND_AFTER: Duration = Duration::from_secs(60);
+
+/// Longest pause between two such passes; they double up to it.
+pub(crate) const BLIND_MAX: Duration = Duration::from_secs(960);
+
+/// Symbols beyond those needed in a blind pass: a quarter, against a loss of a fifth, and two.
+pub(crate) const BLIND_SHARE: u16 = 4;
+
+/// Announcements to a silent neighbour before the others of its group need not wait for it: together some seconds.
+pub(crate) const AWAITED_PROBES: u32 = 5;

@@ -1,6 +1,7 @@
 //! Parcels offered to neighbours: what goes out next, what is on its way, what is overdue (spec §50.4–§50.6).
 
 use crate::api::{Framing, Offer, OfferId, ParcelKind};
+use crate::group::{Group, Membership};
 use crate::limits::{
     DATA_PROBE_MAX, DATA_PROBES, FINISHED_OFFERS, FRAGMENT_OVERHEAD, PEERS_MAX, SHRUNK_MIN, WHOLE_OVERHEAD,
 };
@@ -34,10 +35,12 @@ pub(crate) struct Tx {
     sent_as: (usize, Level),
     due: Option<Instant>,
     /// The next transmission is a poll.
-    ask: bool,
+    pub(crate) ask: bool,
     asked: bool,
     /// The neighbour says that all of it has arrived.
     arrived: bool,
+    /// Its group, when one transmission serves several neighbours.
+    pub(crate) membership: Option<Membership>,
 }
 
 impl Tx {
@@ -55,12 +58,14 @@ pub(crate) enum Pick {
     Symbols(OfferId, u16),
     /// "What do you owe me for this?"
     Poll(OfferId),
+    /// "Symbols of this will go to everyone, and are meant for you."
+    Announce(OfferId),
 }
 
 impl Pick {
     pub(crate) const fn id(self) -> OfferId {
         match self {
-            Self::Whole(id) | Self::Symbols(id, _) | Self::Poll(id) => id,
+            Self::Whole(id) | Self::Symbols(id, _) | Self::Poll(id) | Self::Announce(id) => id,
         }
     }
 }
@@ -88,17 +93,36 @@ pub(crate) struct Offers {
     pub(crate) peers: BTreeMap<Index, Peer>,
     txs: BTreeMap<OfferId, Tx>,
     finished: VecDeque<Finished>,
-    shape: Shape,
+    pub(crate) groups: BTreeMap<u64, Group>,
+    pub(crate) groups_made: u64,
+    pub(crate) shape: Shape,
     order: u64,
 }
 
 impl Offers {
     pub(crate) const fn new(shape: Shape) -> Self {
-        Self { peers: BTreeMap::new(), txs: BTreeMap::new(), finished: VecDeque::new(), shape, order: 0 }
+        Self {
+            peers: BTreeMap::new(),
+            txs: BTreeMap::new(),
+            finished: VecDeque::new(),
+            groups: BTreeMap::new(),
+            groups_made: 0,
+            shape,
+            order: 0,
+        }
     }
 
     pub(crate) fn get(&self, id: OfferId) -> Option<&Tx> {
         self.txs.get(&id)
+    }
+
+    pub(crate) fn tx_mut(&mut self, id: OfferId) -> Option<&mut Tx> {
+        self.txs.get_mut(&id)
+    }
+
+    /// Whether the neighbour does not answer at the moment.
+    pub(crate) fn is_silent(&self, peer: Index) -> bool {
+        self.peers.get(&peer).is_some_and(|p| p.probing().is_some())
     }
 
     /// How many more parcels of `precedence` fit: lower ones do not count against it.
@@ -127,6 +151,7 @@ impl Offers {
             ask: false,
             asked: false,
             arrived: false,
+            membership: None,
             offer,
         };
         let load = &mut peer.load[usize::from(tx.offer.precedence.bits())];
@@ -138,7 +163,11 @@ impl Offers {
 
     pub(crate) fn remove(&mut self, id: OfferId) -> Option<Tx> {
         let tx = self.txs.remove(&id)?;
+        if let Some(m) = tx.membership {
+            self.forget_member(m.group, id);
+        }
         if let Some(peer) = self.peers.get_mut(&tx.offer.to) {
+            peer.skip_blind(id);
             peer.ready.remove(&tx.rank());
             if let Some(due) = tx.due {
                 peer.flying.remove(&(due, id));
@@ -222,6 +251,21 @@ impl Offers {
                 }
             }
         }
+        self.begin_blind(now);
+    }
+
+    /// Begins what is due of passes to neighbours that may not speak.
+    fn begin_blind(&mut self, now: Instant) {
+        let due: Vec<Index> = self.peers.iter().filter(|(_, p)| p.blind_due(now)).map(|(i, _)| *i).collect();
+        for index in due {
+            let Some(peer) = self.peers.get(&index) else { continue };
+            let mut all: Vec<&Tx> = peer.prefixes.iter().filter_map(|(_, id)| self.txs.get(id)).collect();
+            all.sort_by_key(|tx| tx.rank());
+            let pass = all.iter().map(|tx| (tx.offer.id, tx.coded.as_ref().map_or(0, Transfer::blind_pass))).collect();
+            if let Some(peer) = self.peers.get_mut(&index) {
+                peer.begin_blind(now, pass);
+            }
+        }
     }
 
     fn overdue(&self, index: Index, now: Instant, patience: Patience) -> Option<OfferId> {
@@ -259,8 +303,16 @@ impl Offers {
         let best = self.peers.values().filter_map(|p| self.candidate(p, now)).min()?;
         let tx = self.txs.get(&best.2)?;
         let probe = self.peers.get(&tx.offer.to).and_then(Peer::probing);
+        if let Some((id, left)) = self.peers.get(&tx.offer.to).and_then(Peer::blind) {
+            return Some(match &tx.coded {
+                Some(coded) => Pick::Symbols(id, left.min(self.fitting_symbols(tx.offer.to, coded.symbol()))),
+                None => Pick::Whole(id),
+            });
+        }
         Some(match (&tx.coded, probe) {
+            (Some(_), Some(_)) if tx.membership.is_some_and(|m| !m.knows) => Pick::Announce(best.2),
             _ if tx.ask => Pick::Poll(best.2),
+            (Some(_), None) if self.untold(tx).is_some() => Pick::Announce(self.untold(tx).unwrap_or(best.2)),
             (None, None) => Pick::Whole(best.2),
             (None, Some(n)) if n < DATA_PROBES && !tx.arrived && tx.offer.bytes.len() <= DATA_PROBE_MAX => {
                 Pick::Whole(best.2)
@@ -278,7 +330,10 @@ impl Offers {
         match peer.probe_at() {
             None => first,
             Some(at) if at > now => None,
-            Some(_) => first.or_else(|| self.txs.get(&peer.flying.first()?.1).map(Tx::rank)),
+            Some(_) => match peer.blind() {
+                Some((id, _)) => self.txs.get(&id).map(Tx::rank),
+                None => first.or_else(|| self.txs.get(&peer.flying.first()?.1).map(Tx::rank)),
+            },
         }
     }
 
@@ -289,25 +344,23 @@ impl Offers {
         u16::try_from(symbols).unwrap_or(u16::MAX).max(1)
     }
 
-    /// Writes the body of a frame of symbols.
-    pub(crate) fn write(&mut self, id: OfferId, symbols: u16, turn: bool, out: &mut Vec<u8>) {
-        if let Some(coded) = self.txs.get_mut(&id).and_then(|tx| tx.coded.as_mut()) {
-            coded.write(symbols, turn, out);
+    /// How strongly a frame of `len` bytes to `to` is coded that goes alone.
+    pub(crate) fn level(&self, to: Index, len: usize) -> Level {
+        match self.peers.get(&to) {
+            Some(peer) => peer.rate.level_alone(len, self.shape.coded_max),
+            None => crate::rate::level_for_all(len),
         }
     }
 
-    /// How strongly a frame of `len` bytes to `to` is coded; `long` for one of many of a transfer.
-    pub(crate) fn level(&self, to: Index, len: usize, long: bool) -> Level {
-        let most = self.shape.coded_max;
-        match self.peers.get(&to) {
-            Some(peer) if long => {
-                let (level, fits) = peer.rate.level_long(FRAGMENT_OVERHEAD, most);
-                // The last frame of a transfer is shorter and can afford the strength of a long one.
-                if len <= fits { level } else { peer.rate.level_alone(len, most) }
-            }
-            Some(peer) => peer.rate.level_alone(len, most),
-            None => crate::rate::level_for_all(len),
-        }
+    /// The same for symbols of `id`: for a group, as its worst member needs it.
+    pub(crate) fn level_of_symbols(&self, id: OfferId, len: usize) -> Level {
+        let members = self.get(id).into_iter().chain(self.fellows(id));
+        let levels = members.filter_map(|tx| self.peers.get(&tx.offer.to)).map(|peer| {
+            let (level, fits) = peer.rate.level_long(FRAGMENT_OVERHEAD, self.shape.coded_max);
+            // A frame cut for a better channel than this one.
+            if len <= fits { level } else { peer.rate.level_alone(len, self.shape.coded_max) }
+        });
+        levels.max_by_key(|level| level.parity()).unwrap_or(Level::ALL[0])
     }
 
     /// Whether anything else could follow at once after `pick`.
@@ -326,6 +379,9 @@ impl Offers {
     pub(crate) fn sent(&mut self, pick: Pick, sent: Sent, me: Index) -> bool {
         let Sent { end, asking, len, level } = sent;
         let id = pick.id();
+        if matches!(pick, Pick::Announce(_)) {
+            self.was_told(id);
+        }
         let Some(tx) = self.txs.get_mut(&id) else { return false };
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return false };
         let mut again = false;
@@ -342,6 +398,7 @@ impl Offers {
                 }
                 (tx.ask, tx.asked) = (false, true);
             }
+            (Pick::Announce(_), _) => {}
             (Pick::Whole(_) | Pick::Symbols(..), _) => {
                 again = tx.tries > 0;
                 tx.asked = false;
@@ -351,7 +408,8 @@ impl Offers {
         }
         tx.sent_end = end;
         let wait = peer.rtt.wait(&self.shape.bounds);
-        if peer.probing().is_some() {
+        let symbols = if let Pick::Symbols(_, symbols) = pick { symbols } else { 0 };
+        if peer.probing().is_some() && !peer.sent_blind(id, symbols, end) {
             peer.probed(end, wait, me, tx.offer.to);
         }
         if let Some(due) = tx.due.take() {
@@ -363,6 +421,7 @@ impl Offers {
             tx.due = Some(due);
             peer.flying.insert((due, id));
         }
+        self.sent_to_group(pick);
         again
     }
 
@@ -375,13 +434,16 @@ impl Offers {
             let Some(tx) = self.txs.get_mut(&id) else { continue };
             let half = self.shape.half;
             match &mut tx.coded {
-                Some(coded) if coded.started() || tx.asked => {
+                Some(coded) if coded.started() || tx.asked || tx.membership.is_some() => {
                     let progress = coded.report(report.need, report.next, half);
                     tx.arrived = progress.all;
                     tx.asked = false;
                     let due = coded.due() > 0;
                     self.adapt(id, u32::from(progress.arrived), u32::from(progress.lost));
-                    if due {
+                    if report.need == NEED_UNKNOWN {
+                        self.knows_nothing(id);
+                        self.make_ready(id);
+                    } else if self.confirmed(id) && due {
                         self.make_ready(id);
                     }
                 }
@@ -400,6 +462,9 @@ impl Offers {
     /// The answer to `id` is overdue though the neighbour is there: what goes out again is a question where that is
     /// cheaper, the parcel (or its next missing piece) otherwise.
     fn lose(&mut self, id: OfferId) {
+        if self.tell_again(id) {
+            return self.make_ready(id);
+        }
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let asked = core::mem::take(&mut tx.asked);
         match &mut tx.coded {
@@ -428,7 +493,7 @@ impl Offers {
         self.make_ready(id);
     }
 
-    fn make_ready(&mut self, id: OfferId) {
+    pub(crate) fn make_ready(&mut self, id: OfferId) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
         if let Some(due) = tx.due.take() {
@@ -494,7 +559,7 @@ pub(crate) struct Report {
 }
 
 /// The symbols of an envelope too long for a frame of `frame_limit` bytes.
-fn coded(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Transfer> {
+pub(crate) fn coded(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Transfer> {
     let whole = offer.kind == ParcelKind::Control || offer.bytes.len() + WHOLE_OVERHEAD <= frame_limit;
     let limit = shape.frames_on_air(frame_limit);
     (!whole).then(|| Transfer::new(&offer.bytes, &offer.identity, shape.symbol, limit))

@@ -7,11 +7,12 @@
 //! What was sent before `settled` is accounted for in `need`, the neighbour's own word; of what is in flight a part
 //! will be lost, as it was before. New symbols are due while what is needed exceeds what is expected to arrive.
 
+use crate::limits::BLIND_SHARE;
 use crate::peer::scramble;
 use alloc::vec::Vec;
 use picket_codes::fountain::Encoder;
 use picket_wire::Identity;
-use picket_wire::control::{NEED_NOTHING, NEED_UNKNOWN, offer_of};
+use picket_wire::control::{NEED_NOTHING, offer_of};
 use picket_wire::envelope::{HOP_BYTE, LIFETIME_BYTE};
 use picket_wire::frame::{ESI_MAX, FragmentHead};
 use picket_wire::{Lifetime, limits::OBJECT_ID_LEN};
@@ -19,7 +20,9 @@ use picket_wire::{Lifetime, limits::OBJECT_ID_LEN};
 /// Sending state of one coded envelope.
 #[derive(Debug)]
 pub(crate) struct Transfer {
-    encoder: Encoder,
+    /// `None` where a group transmits: one encoder serves all its members.
+    encoder: Option<Encoder>,
+    k: u16,
     /// Of every frame, but for its symbol id and turn bit.
     head: FragmentHead,
     next: u16,
@@ -91,13 +94,14 @@ impl Transfer {
             lifetime: Lifetime(envelope.get(LIFETIME_BYTE).copied().unwrap_or(0)),
         };
         let encoder = Encoder::new(&object(envelope, identity), symbol);
-        let need = encoder.k();
+        let k = encoder.k();
         Self {
-            encoder,
+            encoder: Some(encoder),
+            k,
             head,
             next: 0,
             settled: 0,
-            need,
+            need: k,
             loss: Loss::default(),
             unasked: 0,
             unreported: 0,
@@ -135,14 +139,34 @@ impl Transfer {
         !self.started() || last || (self.unasked + 1) * 2 >= self.limit || self.nudge
     }
 
-    /// Writes header and `symbols` symbols of the next frame.
+    /// Writes header and `symbols` symbols of the next frame; nothing for a member of a group.
     pub(crate) fn write(&mut self, symbols: u16, turn: bool, out: &mut Vec<u8>) {
+        let mut encoder = self.encoder.take();
+        if let Some(encoder) = &mut encoder {
+            self.write_from(encoder, symbols, turn, out);
+        }
+        self.encoder = encoder;
+    }
+
+    /// The same from the encoder of a group.
+    pub(crate) fn write_from(&self, encoder: &mut Encoder, symbols: u16, turn: bool, out: &mut Vec<u8>) {
         let head = FragmentHead { esi: self.next_esi(symbols), turn, ..self.head };
         out.clear();
         out.extend_from_slice(&head.bytes());
         for esi in head.esi..head.esi.saturating_add(symbols) {
-            self.encoder.symbol(esi, out);
+            encoder.symbol(esi, out);
         }
+    }
+
+    /// Becomes the member of a group, whose passes nobody reports on before their end; gives the encoder up.
+    pub(crate) const fn join_group(&mut self) -> Option<Encoder> {
+        (self.limit, self.jumped) = (u32::MAX, true);
+        self.encoder.take()
+    }
+
+    /// Symbols of a pass that nobody answers.
+    pub(crate) const fn blind_pass(&self) -> u16 {
+        self.k + self.k / BLIND_SHARE + 2
     }
 
     /// Where a frame of so many symbols begins: behind the last id the first repair symbols come round.
@@ -156,7 +180,7 @@ impl Transfer {
         if from < self.next {
             self.settled = from;
         }
-        let again = from >= self.encoder.k() || from < self.next;
+        let again = from >= self.k || from < self.next;
         self.next = from + symbols;
         self.unasked = if asking { 0 } else { self.unasked + 1 };
         self.unreported += 1;
@@ -191,7 +215,8 @@ impl Transfer {
             // Made before a report that was heard already.
             return Progress::default();
         }
-        let need = if need == NEED_UNKNOWN { self.encoder.k() } else { need };
+        // Who knows nothing yet, or not how long a symbol is, needs them all.
+        let need = need.min(self.k);
         let sent = upto - self.settled;
         let arrived = self.need.saturating_sub(need).min(sent);
         let ahead = need < self.need.saturating_sub(sent);
@@ -209,7 +234,7 @@ impl Transfer {
     /// follows comes from a place of its own among the repair symbols.
     fn jump(&mut self) {
         let seed = u64::from(self.head.prefix) << 16 | u64::from(self.head.round) << 8 | u64::from(self.head.lifetime.0);
-        let to = u64::from(self.encoder.k()) + scramble(seed) % 16_384;
+        let to = u64::from(self.k) + scramble(seed) % 16_384;
         self.next = self.next.max(u16::try_from(to).unwrap_or(self.next));
         self.settled = self.next;
         self.jumped = true;
@@ -289,7 +314,7 @@ mod tests {
         t.sent(20, true);
         assert!(t.report(3, t.next, false).lost == 3);
         t.polled();
-        t.report(NEED_UNKNOWN, 0, false);
+        t.report(u16::MAX, 0, false);
         assert_eq!(t.need, 100, "the receiver forgot everything");
     }
 

@@ -6,16 +6,16 @@ use crate::api::{Arrival, Event, Keyring, ParcelKind};
 use crate::framing::{Found, decode, later_starts};
 use crate::hop_keys::HopKeys;
 use crate::incoming::{self, Taken};
-use crate::limits::{FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR};
+use crate::limits::{ANNOUNCED_MAX, FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR};
 use crate::offers::{Report, hop_and_round};
 use alloc::vec::Vec;
 use picket_codes::shield::Level;
-use picket_wire::control::{Control, NEED_NOTHING, NEED_UNKNOWN};
+use picket_wire::control::{Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN};
 use picket_wire::envelope::{Envelope, FLAG_TURN, set_flags};
 use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked};
 use picket_wire::limits::WIRE_VERSION;
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Identity, Index, Precedence};
+use picket_wire::{Identity, Index, MessageId, Precedence};
 
 /// Why a run of bytes gave no frame for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,11 @@ impl Link {
     fn broadcast(&mut self, now: Instant, frame: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
         let low = frame.from();
         let frame = frame.authenticate(&keys.net().mac, Around::default()).map_err(|_| Drop::Mac)?;
-        let Ok(Body::Control(message)) = frame.body() else { return Err(Drop::Body) };
+        let message = match frame.body() {
+            Ok(Body::Control(message)) => message,
+            Ok(Body::Fragment(fragment)) => return self.to_everyone(now, low, &fragment),
+            Ok(Body::Envelope(_)) | Err(_) => return Err(Drop::Body),
+        };
         let named = match message {
             Control::Hello(hello) if hello.index.low() == low => Some(hello.index),
             Control::Claim(claim) => Some(claim.gateway).filter(|g| g.low() == low),
@@ -198,6 +202,33 @@ impl Link {
         }
         self.events.push_back(Event::Control { from: named, message });
         Ok(())
+    }
+
+    /// Symbols for several stations: taken if their sender has said that they are meant for us too.
+    fn to_everyone(&mut self, now: Instant, low: u8, fragment: &Fragment<'_>) -> Result<(), Drop> {
+        let (prefix, total) = (fragment.head.prefix, fragment.head.total);
+        let meant = |k: &incoming::Key| k.from.low() == low && (k.prefix, k.total) == (prefix, total);
+        // More is coming, and nobody is asked: like talk between others.
+        self.turn.overheard(now, Duration::ZERO);
+        let key = self.inbound.announced.iter().map(|(key, _)| *key).find(meant);
+        let Some(key) = key else { return Err(Drop::NotForUs) };
+        self.counters.rx_frames += 1;
+        self.fragment(now, key.from, fragment);
+        Ok(())
+    }
+
+    fn announced(&mut self, now: Instant, from: Index, id: MessageId, total: u32) {
+        let key = incoming::Key { from, prefix: u16::from_be_bytes([id.0[0], id.0[1]]), total };
+        self.inbound.announced.retain(|(k, _)| *k != key);
+        if self.inbound.announced.len() >= ANNOUNCED_MAX {
+            self.inbound.announced.pop_front();
+        }
+        self.inbound.announced.push_back((key, id));
+        // Told again in the middle: what is needed; told the first time: all.
+        match self.inbound.incoming.report(key) {
+            Some((need, next)) => self.report(from, key.prefix, need, next),
+            None => self.polled(now, from, key.prefix),
+        }
     }
 
     fn pairwise(&mut self, now: Instant, frame: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
@@ -341,7 +372,10 @@ impl Link {
             Control::Ack { .. } | Control::AckDelivered { .. } | Control::Refuse { .. } | Control::AckMany(_) => {
                 return Err(Drop::Body);
             }
-            Control::Announce { .. } => return Err(Drop::Body),
+            Control::Announce { id, total } => {
+                self.announced(now, from, id, total);
+                return Ok(true);
+            }
             // Presence is for all in earshot (spec §20.3).
             Control::Hello(_) => return Err(Drop::Body),
             Control::Attach(_) | Control::Attached { .. } | Control::Drained { .. } => {
@@ -358,7 +392,10 @@ impl Link {
         }
         let nothing_partial = partial.is_empty();
         match self.answers.polled(now, from, prefix) {
-            Polled::Unknown if nothing_partial => self.report(from, prefix, NEED_UNKNOWN, 0),
+            Polled::Unknown if nothing_partial => {
+                let announced = self.inbound.announced.iter().any(|(k, _)| (k.from, k.prefix) == (from, prefix));
+                self.report(from, prefix, if announced { NEED_ALL } else { NEED_UNKNOWN }, 0);
+            }
             Polled::Pending if nothing_partial => self.report(from, prefix, NEED_NOTHING, 0),
             Polled::Unknown | Polled::Pending | Polled::Answered => {}
         }
@@ -384,14 +421,17 @@ impl Link {
                 }
             }
             Taken::Complete(identity, bytes) => return self.complete(now, key, identity, bytes),
-            Taken::Poisoned => {
-                self.counters.dropped_fragment += 1;
-                return self.report(from, key.prefix, NEED_UNKNOWN, 0);
-            }
+            Taken::Poisoned => return self.poisoned(key),
         }
         if fragment.head.turn {
             self.queue_report(key);
         }
+    }
+
+    /// What was put together is not what was offered: the sender begins again.
+    fn poisoned(&mut self, key: incoming::Key) {
+        self.counters.dropped_fragment += 1;
+        self.report(key.from, key.prefix, NEED_UNKNOWN, 0);
     }
 
     /// The offer that symbols of this key completed lately. It counts only while its answer is remembered, and not
@@ -408,6 +448,11 @@ impl Link {
     }
 
     fn complete(&mut self, now: Instant, key: incoming::Key, identity: Identity, bytes: Vec<u8>) {
+        let named = self.inbound.announced.iter().find(|(k, _)| *k == key);
+        if named.is_some_and(|(_, id)| *id != identity.id()) {
+            // Whoever holds the network key can write symbols for everyone; what was announced was announced by one.
+            return self.poisoned(key);
+        }
         let (hop_limit, round) = hop_and_round(ParcelKind::Envelope, &bytes);
         if self.inbound.finished.len() >= FINISHED {
             self.inbound.finished.pop_front();

@@ -119,7 +119,7 @@ impl Link {
         let len = len + WHOLE_OVERHEAD;
         match to {
             _ if self.shape.framing != Framing::Fec => Level::ALL[0],
-            Some(peer) => self.offers.level(peer, len, false),
+            Some(peer) => self.offers.level(peer, len),
             None => crate::rate::level_for_all(len),
         }
     }
@@ -129,6 +129,7 @@ impl Link {
             Pick::Poll(id) => self.put_poll(now, keys, out, id),
             Pick::Symbols(id, symbols) => self.put_symbols(now, keys, out, id, symbols),
             Pick::Whole(id) => self.put_whole(now, keys, out, id),
+            Pick::Announce(id) => self.put_announcement(now, keys, out, id),
         }
     }
 
@@ -149,19 +150,34 @@ impl Link {
         self.put_counted(now, keys, out, Pick::Poll(id), false, &frame);
     }
 
+    fn put_announcement(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId) {
+        let Some(tx) = self.offers.get(id) else { return };
+        let total = u32::try_from(tx.offer.bytes.len()).unwrap_or(u32::MAX);
+        let (to, message) = (Some(tx.offer.to), Control::Announce { id: tx.offer.identity.id(), total });
+        let mut buf = [0; CONTROL_MAX];
+        let Ok(body) = message.encode(&mut buf) else { return };
+        let level = self.level(to, body.len());
+        // It is answered by a report.
+        let last = self.shape.half;
+        let frame = Outgoing { to, kind: Kind::Control, body: [body, &[], &[]], suffix: &[], last, level };
+        self.put_counted(now, keys, out, Pick::Announce(id), false, &frame);
+    }
+
     fn put_symbols(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId, symbols: u16) {
         let pick = Pick::Symbols(id, symbols);
         let Some(tx) = self.offers.get(id) else { return };
         let Some(coded) = &tx.coded else { return };
-        let to = tx.offer.to;
+        // A group's symbols go to everyone; nobody is asked by them, or all would answer at once.
+        let to = tx.membership.is_none().then_some(tx.offer.to);
         let len = usize::from(symbols) * usize::from(coded.symbol()) + FRAGMENT_OVERHEAD;
-        let level = if self.shape.framing == Framing::Fec { self.offers.level(to, len, true) } else { Level::ALL[0] };
-        let last = self.ends(now, pick, len);
-        let turn = if self.shape.half { last } else { coded.should_ask(symbols) };
+        let level =
+            if self.shape.framing == Framing::Fec { self.offers.level_of_symbols(id, len) } else { Level::ALL[0] };
+        let last = to.is_some() && self.ends(now, pick, len);
+        let turn = if self.shape.half { last } else { to.is_some() && coded.should_ask(symbols) };
         let mut body = core::mem::take(&mut self.outbox.symbols);
         self.offers.write(id, symbols, turn, &mut body);
         let frame =
-            Outgoing { to: Some(to), kind: Kind::Fragment, body: [&body, &[], &[]], suffix: &[], last, level };
+            Outgoing { to, kind: Kind::Fragment, body: [&body, &[], &[]], suffix: &[], last, level };
         self.put_counted(now, keys, out, pick, turn, &frame);
         self.outbox.symbols = body;
     }

@@ -212,6 +212,9 @@ pub enum Control {
 /// `need` of a report: everything has arrived and is being made durable; the answer follows.
 pub const NEED_NOTHING: u16 = 0;
 
+/// `need` of a report: all of it; what was announced is known and no symbol has come.
+pub const NEED_ALL: u16 = u16::MAX - 1;
+
 /// `need` of a report: nothing is known of this parcel.
 pub const NEED_UNKNOWN: u16 = u16::MAX;
 
