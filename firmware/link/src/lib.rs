@@ -17,6 +17,7 @@ mod group;
 mod hop_keys;
 mod incoming;
 mod limits;
+mod measure;
 mod offers;
 mod outgoing;
 mod pace;
@@ -28,6 +29,9 @@ mod shape;
 mod transmit;
 mod turn;
 
+pub use limits::HISTORY_SLOTS;
+pub use measure::{Neighbour, Signal, Slot};
+
 pub use api::{Arrival, Config, Counters, Duplex, Event, Framing, Keyring, Offer, OfferId, Owed, ParcelKind};
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -36,6 +40,7 @@ use answers::Answers;
 use framing::Framer;
 use hop_keys::HopKeys;
 use incoming::Incoming;
+use measure::History;
 use limits::CONTROL_QUEUE_MAX;
 use offers::Offers;
 use pace::Pace;
@@ -63,6 +68,7 @@ pub struct Link {
     hop_keys: HopKeys,
     events: VecDeque<Event>,
     counters: Counters,
+    history: History,
 }
 
 /// What is being received.
@@ -111,6 +117,7 @@ impl Link {
             hop_keys: HopKeys::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            history: History::default(),
         }
     }
 
@@ -240,6 +247,29 @@ impl Link {
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         self.wake()
+    }
+
+    /// The radio reports how strongly it receives.
+    pub fn signal(&mut self, now: Instant, signal: Signal) {
+        self.history.at(now).signal = Some(signal);
+    }
+
+    /// What happened in the last hour, minute by minute, the current one first.
+    pub fn history(&mut self, now: Instant) -> [Slot; HISTORY_SLOTS] {
+        self.history.recent(now)
+    }
+
+    /// The neighbours that offers were made to or frames heard of, by index.
+    pub fn neighbours(&self) -> impl Iterator<Item = Neighbour> {
+        let fec = self.shape.framing == Framing::Fec;
+        self.offers.peers.iter().map(move |(index, peer)| Neighbour {
+            index: *index,
+            heard: peer.heard,
+            silent: peer.probing().is_some(),
+            round_trip: peer.rtt.smoothed(),
+            noise_in: fec.then(|| peer.rate.noise_in()).flatten(),
+            noise_out: fec.then(|| peer.rate.noise_out()).flatten(),
+        })
     }
 
     /// Counters so far.

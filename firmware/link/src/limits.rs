@@ -164,6 +164,15 @@ pub(crate) const UNREPORTED_MIN: u32 = 8;
 /// How long after an authentic frame broken ones are taken for its sender's: a few frames of air.
 pub(crate) const TALKER_FOR: Duration = Duration::from_secs(5);
 
+/// Ways tried to read an acknowledgement of several parcels whose names are ambiguous: four such names.
+pub(crate) const CHOICES_MAX: usize = 16;
+
+/// One slot of a link's history.
+pub(crate) const HISTORY_SLOT: Duration = Duration::from_secs(60);
+
+/// Slots kept: an hour, as the airtime budgets count it; 6 kB a link.
+pub const HISTORY_SLOTS: usize = 60;
+
 /// How often a neighbour is told of a group's symbols before it is served alone.
 pub(crate) const ANNOUNCEMENTS_EACH: u8 = 2;
 

@@ -209,6 +209,17 @@ impl Offers {
         self.finished.iter().filter(move |f| f.to == from && f.prefix == prefix)
     }
 
+    /// For each prefix the suffixes of what it may mean: open offers first, then those that ended lately.
+    pub(crate) fn named(&self, from: Index, prefixes: &[[u8; 2]]) -> Vec<Vec<Named>> {
+        let of = |prefix: &[u8; 2]| {
+            let prefix = u16::from_be_bytes(*prefix);
+            let open = self.with_prefix(from, prefix).into_iter();
+            let open = open.filter_map(|id| self.get(id).map(|tx| (tx.suffix, Some(id))));
+            open.chain(self.finished(from, prefix).map(|f| (f.suffix, None))).collect()
+        };
+        prefixes.iter().map(of).collect()
+    }
+
     /// An authentic frame of `from`; true when the owner is to be told of it.
     pub(crate) fn hear(&mut self, now: Instant, from: Index) -> bool {
         let bounds = self.shape.bounds;
@@ -531,6 +542,9 @@ impl Offers {
         self.peers.entry(index).or_insert_with(|| Peer::new(limit))
     }
 }
+
+/// What an answer may name: the suffix its MAC covers, and the offer if it is still open.
+pub(crate) type Named = ([u8; 17], Option<OfferId>);
 
 /// What is known of a frame that was handed to the medium.
 #[derive(Clone, Copy, Debug)]

@@ -48,6 +48,16 @@ impl Rate {
         self.there.is_some()
     }
 
+    /// Share of bytes of its frames that arrive wrong; `None` before anything was counted.
+    pub(crate) fn noise_in(&self) -> Option<f32> {
+        (self.counted > 0).then(|| self.hear.q())
+    }
+
+    /// Share of bytes of our frames that arrive wrong there, as far as known.
+    pub(crate) fn noise_out(&self) -> Option<f32> {
+        self.there.as_ref().map(Noise::q)
+    }
+
     fn q(&self) -> f32 {
         self.there.as_ref().unwrap_or(&self.hear).q()
     }

@@ -6,13 +6,13 @@ use crate::api::{Arrival, Event, Keyring, ParcelKind};
 use crate::framing::{Found, decode, later_starts};
 use crate::hop_keys::HopKeys;
 use crate::incoming::{self, Taken};
-use crate::limits::{ANNOUNCED_MAX, FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR};
-use crate::offers::{Report, hop_and_round};
+use crate::limits::{ANNOUNCED_MAX, CHOICES_MAX, FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR};
+use crate::offers::{Named, Report, hop_and_round};
 use alloc::vec::Vec;
 use picket_codes::shield::Level;
-use picket_wire::control::{Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN};
+use picket_wire::control::{Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN, Prefixes};
 use picket_wire::envelope::{Envelope, FLAG_TURN, set_flags};
-use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked};
+use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked, ack_many_suffix};
 use picket_wire::limits::WIRE_VERSION;
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Identity, Index, MessageId, Precedence};
@@ -32,6 +32,7 @@ enum Drop {
 impl Link {
     pub(crate) fn receive_bytes(&mut self, now: Instant, bytes: &[u8], keys: &dyn Keyring) {
         self.counters.rx_bytes += bytes.len() as u64;
+        self.history.at(now).heard_air += self.pace.air(bytes.len());
         if bytes.iter().any(|&b| b != 0) {
             self.turn.bytes(now);
         }
@@ -43,6 +44,7 @@ impl Link {
                 Found::Coded { mut frame, level, body, errors } => self.coded(now, &mut frame, (level, body, errors), keys),
                 Found::Broken { level, body } => {
                     self.counters.dropped_broken += 1;
+                    self.history.at(now).bad_frames += 1;
                     self.broken(now, level, body);
                 }
             }
@@ -54,8 +56,8 @@ impl Link {
     fn coded(&mut self, now: Instant, frame: &mut [u8], (level, body, errors): (Level, usize, usize), keys: &dyn Keyring) {
         let talker = self.inbound.talker.take();
         match self.frame(now, frame, keys) {
-            Ok(()) => self.repaired(body, errors),
-            Err(Drop::StaleAnswer | Drop::Body) => self.repaired(body, errors),
+            Ok(()) => self.repaired(now, body, errors),
+            Err(Drop::StaleAnswer | Drop::Body) => self.repaired(now, body, errors),
             Err(drop @ (Drop::Noise | Drop::Version | Drop::Generation | Drop::Mac | Drop::NotForUs)) => {
                 let proven = level.parity() >= PROVING_PARITY;
                 self.inbound.talker = self.inbound.talker.or(talker);
@@ -68,8 +70,10 @@ impl Link {
         }
     }
 
-    fn repaired(&mut self, body: usize, errors: usize) {
+    fn repaired(&mut self, now: Instant, body: usize, errors: usize) {
         self.counters.corrected += errors as u64;
+        let slot = self.history.at(now);
+        (slot.coded_bytes, slot.wrong_bytes) = (slot.coded_bytes + body as u64, slot.wrong_bytes + errors as u64);
         if let Some((talker, _)) = self.inbound.talker
             && let Some(peer) = self.offers.peers.get_mut(&talker)
         {
@@ -92,7 +96,10 @@ impl Link {
         if let Err(drop) = self.try_run(now, run, &mut frame, keys) {
             match self.salvage(now, run, drop, &mut frame, keys) {
                 Some(noise) => self.counters.dropped_noise += noise as u64,
-                None => self.count(drop, run.len()),
+                None => {
+                    self.history.at(now).bad_frames += u32::from(matches!(drop, Drop::Noise | Drop::Mac));
+                    self.count(drop, run.len());
+                }
             }
         }
         self.inbound.frame = frame;
@@ -155,8 +162,9 @@ impl Link {
             self.turn.overheard(now, reserve);
             return Err(Drop::NotForUs);
         }
-        match answered_prefix(&unmasked) {
-            Some(prefix) => self.answer(now, unmasked, prefix, keys),
+        match answered(&unmasked) {
+            Some(Answered::One(prefix)) => self.answer(now, unmasked, prefix, keys),
+            Some(Answered::Many(prefixes)) => self.answer_many(now, unmasked, &prefixes, keys),
             None => self.pairwise(now, unmasked, keys),
         }
     }
@@ -307,6 +315,51 @@ impl Link {
         Err(if known { Drop::Mac } else { Drop::StaleAnswer })
     }
 
+    /// The MAC of an acknowledgement of several parcels covers all of them; where two offers share a prefix, each is
+    /// tried.
+    fn answer_many(
+        &mut self,
+        now: Instant,
+        frame: Unmasked<'_>,
+        prefixes: &Prefixes,
+        keys: &dyn Keyring,
+    ) -> Result<(), Drop> {
+        let mut frame = frame;
+        let mut known = false;
+        for peer in keys.stations(frame.from()) {
+            let named = self.offers.named(peer, prefixes.as_slice());
+            if named.iter().any(Vec::is_empty) {
+                continue;
+            }
+            known = true;
+            for choice in choices(&named) {
+                let suffix = ack_many_suffix(choice.iter().map(|(suffix, _)| suffix));
+                match try_key(&mut self.hop_keys, frame, peer, &suffix, keys) {
+                    Ok(_) => {
+                        self.authentic(now, peer);
+                        self.turn.heard(false);
+                        choice.iter().for_each(|(_, id)| self.accepted(now, *id));
+                        return Ok(());
+                    }
+                    Err(back) => frame = back,
+                }
+            }
+        }
+        Err(if known { Drop::Mac } else { Drop::StaleAnswer })
+    }
+
+    /// One of several acknowledged parcels; `None` for one that had ended before.
+    fn accepted(&mut self, now: Instant, id: Option<crate::OfferId>) {
+        let Some(id) = id else {
+            self.counters.stale_answers += 1;
+            return;
+        };
+        if let Some(tx) = self.offers.answered(now, id, self.turn.burst_end()) {
+            self.history.at(now).delivered_out += tx.offer.bytes.len() as u64;
+            self.events.push_back(Event::Accepted { offer: id, delivered: None });
+        }
+    }
+
     fn accept(&mut self, now: Instant, peer: Index, id: crate::OfferId, frame: &Authentic<'_>) -> Result<(), Drop> {
         self.authentic(now, peer);
         self.turn.heard(false);
@@ -320,13 +373,17 @@ impl Link {
             }
             Ok(_) | Err(_) => return Err(Drop::Body),
         };
-        self.offers.answered(now, id, self.turn.burst_end());
+        let tx = self.offers.answered(now, id, self.turn.burst_end());
+        if let (Some(tx), Event::Accepted { .. }) = (tx, &event) {
+            self.history.at(now).delivered_out += tx.offer.bytes.len() as u64;
+        }
         self.events.push_back(event);
         Ok(())
     }
 
     fn authentic(&mut self, now: Instant, peer: Index) {
         self.counters.rx_frames += 1;
+        self.history.at(now).good_frames += 1;
         self.inbound.talker = Some((peer, now));
         if self.offers.hear(now, peer) {
             self.events.push_back(Event::Heard(peer));
@@ -345,7 +402,10 @@ impl Link {
 
     fn arrived(&mut self, now: Instant, arrival: Arrival) {
         match self.answers.heard(now, Key::from(arrival.owed())) {
-            Verdict::New => self.events.push_back(Event::Arrived(arrival)),
+            Verdict::New => {
+                self.history.at(now).delivered_in += arrival.bytes.len() as u64;
+                self.events.push_back(Event::Arrived(arrival));
+            }
             Verdict::Duplicate => self.counters.duplicates += 1,
         }
     }
@@ -493,16 +553,40 @@ fn from_both_ends(starts: &[usize]) -> impl Iterator<Item = usize> {
     halves.flat_map(|(first, last)| [*last, *first]).take(starts.len())
 }
 
-/// Prefix of the parcel that an answer names; `None` for other frames. Nothing is believed of it yet.
-fn answered_prefix(frame: &Unmasked<'_>) -> Option<u16> {
+/// What an answer names; nothing is believed of it yet.
+enum Answered {
+    One(u16),
+    Many(Prefixes),
+}
+
+/// The parcels that an answer names; `None` for other frames.
+fn answered(frame: &Unmasked<'_>) -> Option<Answered> {
     if frame.kind() != Kind::Control {
         return None;
     }
     match *frame.body() {
         // Spec §20.5: types 5, 6 and 7.
-        [5..=7, a, b, ..] => Some(u16::from_be_bytes([a, b])),
+        [5..=7, a, b, ..] => Some(Answered::One(u16::from_be_bytes([a, b]))),
+        [13, ..] => match Control::decode(frame.body()) {
+            Ok(Control::AckMany(prefixes)) => Some(Answered::Many(prefixes)),
+            Ok(_) | Err(_) => None,
+        },
         _ => None,
     }
+}
+
+/// Every way to choose one offer for each name, at most [`CHOICES_MAX`] of them.
+fn choices(named: &[Vec<Named>]) -> impl Iterator<Item = Vec<Named>> {
+    let all = named.iter().fold(1usize, |n, of| n.saturating_mul(of.len()));
+    (0..all.min(CHOICES_MAX)).map(|number| {
+        let mut rest = number;
+        let choose = |of: &Vec<Named>| {
+            let at = rest % of.len().max(1);
+            rest /= of.len().max(1);
+            of.get(at).copied()
+        };
+        named.iter().filter_map(choose).collect()
+    })
 }
 
 fn try_key<'f>(

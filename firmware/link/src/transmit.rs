@@ -1,16 +1,17 @@
 //! From offers, answers and control messages to bytes of the medium (spec §50.3–§50.8).
 
 use crate::Link;
+use crate::answers::{Answer, Key};
 use crate::api::{Framing, Keyring, OfferId, ParcelKind};
 use crate::limits::{BATCH, FRAGMENT_OVERHEAD, WHOLE_OVERHEAD};
 use crate::offers::{Patience, Pick, Sent};
 use alloc::vec::Vec;
 use picket_wire::Index;
-use picket_wire::control::Control;
+use picket_wire::control::{Control, Prefixes};
 use picket_wire::envelope::{FLAG_TURN, set_flags};
 use picket_codes::shield::Level;
-use picket_wire::frame::{Around, Head, Kind, ack_suffix};
-use picket_wire::limits::{CONTROL_MAX, HOP_LEN, MAC_LEN};
+use picket_wire::frame::{Around, Head, Kind, ack_many_suffix, ack_suffix};
+use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, HOP_LEN, MAC_LEN};
 use picket_wire::time::{Duration, Instant};
 
 /// One frame about to be written.
@@ -47,6 +48,7 @@ impl Link {
             }
         }
         self.counters.tx_bytes += out.len() as u64;
+        self.history.at(now).sent_air += self.pace.air(out.len());
         (!out.is_empty()).then_some(out)
     }
 
@@ -75,9 +77,8 @@ impl Link {
 
     /// Writes one frame; false when there is nothing to send. A frame without a key is skipped (true, nothing written).
     fn next_frame(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>) -> bool {
-        if let Some((key, answer)) = self.answers.pop() {
-            let suffix = ack_suffix(&key.identity, key.hop_limit, key.round);
-            self.put_control(now, keys, out, Some(key.from), &answer.control(&key.identity), &suffix);
+        if let Some(first) = self.answers.pop() {
+            self.put_answers(now, keys, out, first);
             return true;
         }
         if let Some((to, report)) = self.outbox.reports.pop_front() {
@@ -94,6 +95,30 @@ impl Link {
                 true
             }
             None => false,
+        }
+    }
+
+    /// An answer, and with an acknowledgement others that wait for the same neighbour.
+    fn put_answers(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, first: (Key, Answer)) {
+        let mut all = alloc::vec![first.0];
+        while all.len() < ACK_MANY_MAX {
+            let Some(next) = self.answers.pop_along(&first) else { break };
+            all.push(next);
+        }
+        let suffixes: Vec<[u8; 17]> = all.iter().map(|k| ack_suffix(&k.identity, k.hop_limit, k.round)).collect();
+        let to = Some(first.0.from);
+        if let [one] = suffixes.as_slice() {
+            self.put_control(now, keys, out, to, &first.1.control(&first.0.identity), one);
+        } else {
+            let mut prefixes = Prefixes::default();
+            for key in &all {
+                // As many as fit were taken.
+                prefixes.push(key.identity.prefix().to_be_bytes());
+            }
+            self.put_control(now, keys, out, to, &Control::AckMany(prefixes), &ack_many_suffix(&suffixes));
+        }
+        for key in &all {
+            self.answers.mark_said(key);
         }
     }
 
@@ -218,6 +243,7 @@ impl Link {
         let sent = Sent { end, asking, len, level: frame.level };
         if self.offers.sent(pick, sent, keys.me()) {
             self.counters.retransmitted += 1;
+            self.history.at(now).repeated_frames += 1;
         }
     }
 
@@ -225,6 +251,7 @@ impl Link {
         let (framer, pace, turn) = (&mut self.framer, &mut self.pace, &mut self.turn);
         let (counters, hop_keys) = (&mut self.counters, &mut self.hop_keys);
         let mut medium = Medium { framer, pace, turn, counters, hop_keys };
+        self.history.at(now).sent_frames += 1;
         medium.put(now, keys, out, frame, &mut self.outbox.frame)
     }
 }
