@@ -179,6 +179,13 @@ pub(crate) const ANNOUNCEMENTS_EACH: u8 = 2;
 /// Announcements remembered: one for each envelope that may be arriving.
 pub(crate) const ANNOUNCED_MAX: usize = INCOMING_MAX;
 
+/// Symbols sent of one offer at most, for each that it has: a loss of nine in ten on both ways is served; whoever asks
+/// for more lies, or had better be offered it another time. The owner withdraws what takes too long.
+pub(crate) const SYMBOLS_ALLOWED: u32 = 20;
+
+/// And so many besides, for short transfers.
+pub(crate) const SYMBOLS_ALLOWED_MORE: u32 = 512;
+
 /// A neighbour silent for so long may be forbidden to speak: everything is sent to it once without an answer.
 pub(crate) const BLIND_AFTER: Duration = Duration::from_secs(60);
 

@@ -7,7 +7,7 @@
 //! What was sent before `settled` is accounted for in `need`, the neighbour's own word; of what is in flight a part
 //! will be lost, as it was before. New symbols are due while what is needed exceeds what is expected to arrive.
 
-use crate::limits::BLIND_SHARE;
+use crate::limits::{BLIND_SHARE, SYMBOLS_ALLOWED, SYMBOLS_ALLOWED_MORE};
 use crate::peer::scramble;
 use alloc::vec::Vec;
 use picket_codes::fountain::Encoder;
@@ -39,6 +39,8 @@ pub(crate) struct Transfer {
     /// Nothing was heard in time: one more frame goes out whatever is in flight.
     nudge: bool,
     jumped: bool,
+    /// Symbols that may still be sent of this offer, whatever is asked for.
+    allowed: u32,
 }
 
 /// What a report changed.
@@ -109,6 +111,7 @@ impl Transfer {
             polled_at: None,
             nudge: false,
             jumped: false,
+            allowed: u32::from(k) * SYMBOLS_ALLOWED + SYMBOLS_ALLOWED_MORE,
         }
     }
 
@@ -124,7 +127,7 @@ impl Transfer {
 
     /// Symbols to send now; 0 while what is in flight may be enough.
     pub(crate) fn due(&self) -> u16 {
-        if self.unreported >= self.limit && !self.nudge {
+        if self.allowed == 0 || self.unreported >= self.limit && !self.nudge {
             return 0;
         }
         let arriving = self.loss.arriving(self.next.saturating_sub(self.settled));
@@ -182,6 +185,7 @@ impl Transfer {
         }
         let again = from >= self.k || from < self.next;
         self.next = from + symbols;
+        self.allowed = self.allowed.saturating_sub(u32::from(symbols));
         self.unasked = if asking { 0 } else { self.unasked + 1 };
         self.unreported += 1;
         self.nudge = false;
@@ -319,16 +323,19 @@ mod tests {
     }
 
     #[test]
-    fn symbol_ids_come_round_and_sending_goes_on() {
-        let mut t = transfer(500, 100);
-        for _ in 0..5_000 {
+    fn symbol_ids_come_round_and_sending_goes_on_until_it_was_too_much() {
+        let mut t = transfer(60_000, 20);
+        let mut sent = 0u32;
+        while t.allowed > 0 {
             t.nudge();
-            let mut out = Vec::new();
-            t.write(20, false, &mut out);
             t.sent(20, true);
+            sent += 20;
             t.report(3, t.next, false);
-            assert!(t.due() > 0);
+            assert!(t.due() > 0 || t.allowed == 0);
         }
+        assert!(sent > u32::from(ESI_MAX) && sent < 80_000, "{sent}");
+        t.nudge();
+        assert_eq!(t.due(), 0, "it is only asked for now");
     }
 
     #[test]
