@@ -2,7 +2,7 @@
 //! same bytes is refused.
 
 use crate::envelope::HOP_BYTE;
-use crate::limits::{ACK_MANY_MAX, CONTROL_MAX, HOP_LIMIT_MAX};
+use crate::limits::{ACK_MANY_MAX, CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, HOP_LIMIT_MAX};
 use crate::{Identity, Index, MessageId};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -186,7 +186,7 @@ pub enum Control {
     SymbolReport {
         /// First two bytes of the envelope's identity.
         prefix: [u8; 2],
-        /// Symbols needed; [`NEED_NOTHING`] and [`NEED_UNKNOWN`] are words of their own.
+        /// Symbols needed; [`NEED_NOTHING`], [`NEED_ALL`] and [`NEED_UNKNOWN`] are words of their own.
         need: u16,
         /// One more than the greatest symbol id heard: what was sent before it and did not help is lost.
         next: u16,
@@ -205,7 +205,7 @@ pub enum Control {
         /// Length of the envelope in bytes.
         total: u32,
     },
-    /// 13: custody of several parcels taken. Its MAC covers [`crate::frame::ack_many_suffix`].
+    /// 13: custody of several parcels taken, at least one. Its MAC covers [`crate::frame::ack_many_suffix`].
     AckMany(Prefixes),
 }
 
@@ -305,13 +305,34 @@ impl Control {
     /// Decodes exactly one message.
     ///
     /// # Errors
-    /// [`ControlError::Malformed`] unless `bytes` are the one encoding of a message whose hop limit fits four bits.
+    /// [`ControlError::Malformed`] unless `bytes` are the one encoding of a message whose hop limit fits four bits,
+    /// whose announced length is one of an envelope, and whose acknowledgement names a parcel.
     pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
         let control: Self = postcard::from_bytes(bytes).map_err(|_| ControlError::Malformed)?;
         let mut again = [0; CONTROL_MAX];
         match control.encode(&mut again) {
-            Ok(same) if same == bytes && control.hops() <= HOP_LIMIT_MAX => Ok(control),
+            Ok(same) if same == bytes && control.is_sane() => Ok(control),
             Ok(_) | Err(_) => Err(ControlError::Malformed),
+        }
+    }
+
+    /// What the types of the fields do not say (spec §20.2).
+    fn is_sane(&self) -> bool {
+        match self {
+            Self::Announce { total, .. } => (ENVELOPE_MIN..=ENVELOPE_MAX).contains(&(*total as usize)),
+            Self::AckMany(prefixes) => !prefixes.as_slice().is_empty(),
+            Self::Receipt(_)
+            | Self::Notice(_)
+            | Self::Hello(_)
+            | Self::Attach(_)
+            | Self::Attached { .. }
+            | Self::Drained { .. }
+            | Self::Claim(_)
+            | Self::Ack { .. }
+            | Self::AckDelivered { .. }
+            | Self::Refuse { .. }
+            | Self::SymbolReport { .. }
+            | Self::Poll { .. } => self.hops() <= HOP_LIMIT_MAX,
         }
     }
 

@@ -14,8 +14,8 @@ use crate::control::{Control, ControlError};
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::keys::{NetKeys, hmac};
 use crate::limits::{
-    CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, FRAGMENT_HEADER_LEN, HEADER_LEN, HOP_LEN, MAC_LEN, SAMPLE_MAX, SAMPLE_MIN,
-    WIRE_VERSION,
+    CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, FRAGMENT_HEADER_LEN, HEADER_LEN, HOP_LEN, MAC_LEN, OBJECT_ID_LEN,
+    SAMPLE_MAX, SAMPLE_MIN, WIRE_VERSION,
 };
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
@@ -341,6 +341,7 @@ pub struct FragmentHead {
 
 /// Greatest encoding symbol id: fifteen bits.
 pub const ESI_MAX: u16 = 0x7FFF;
+const SYMBOL_IDS: usize = ESI_MAX as usize + 1;
 const TURN: u16 = 0x8000;
 
 impl FragmentHead {
@@ -349,8 +350,17 @@ impl FragmentHead {
     pub const fn bytes(&self) -> [u8; FRAGMENT_HEADER_LEN] {
         let esi = (self.esi & ESI_MAX) | if self.turn { TURN } else { 0 };
         let hop = ((self.hop_limit & 0b1111) as u32) << 2 | (self.round & 0b11) as u32;
-        let (p, i, t) = (self.prefix.to_be_bytes(), esi.to_be_bytes(), (hop << 18 | self.total & 0x1FFFF).to_be_bytes());
+        let (p, i, t) =
+            (self.prefix.to_be_bytes(), esi.to_be_bytes(), (hop << 18 | self.total & 0x1FFFF).to_be_bytes());
         [p[0], p[1], i[0], i[1], t[1], t[2], t[3], self.symbol, self.lifetime.0]
+    }
+
+    /// K: the symbols of the object (the envelope and [`OBJECT_ID_LEN`] bytes), which have the ids below it.
+    /// `usize::MAX` where a symbol has no bytes.
+    #[must_use]
+    pub const fn source_symbols(&self) -> usize {
+        let object = self.total as usize + OBJECT_ID_LEN;
+        if self.symbol == 0 { usize::MAX } else { object.div_ceil(self.symbol as usize) }
     }
 
     const fn parse(b: &[u8; FRAGMENT_HEADER_LEN]) -> Self {
@@ -379,7 +389,8 @@ impl<'a> Fragment<'a> {
             && symbols > 0
             && data.len() == symbols * usize::from(head.symbol)
             && (ENVELOPE_MIN..=ENVELOPE_MAX).contains(&(head.total as usize))
-            && usize::from(head.esi) + symbols <= usize::from(ESI_MAX) + 1;
+            && usize::from(head.esi) + symbols <= SYMBOL_IDS
+            && head.source_symbols() <= SYMBOL_IDS;
         sane.then_some(Self { head, data })
     }
 

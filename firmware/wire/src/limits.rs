@@ -35,7 +35,7 @@ pub const FRAGMENT_HEADER_LEN: usize = 9;
 /// Bytes of an envelope's identity that follow it in the object that is cut into symbols.
 pub const OBJECT_ID_LEN: usize = 8;
 
-/// Parcels that one acknowledgement may name: 30 bytes of names in one frame of 40; more would delay the first.
+/// Parcels that one acknowledgement may name: 30 bytes of names in one frame of 39; more would delay the first.
 pub const ACK_MANY_MAX: usize = 15;
 
 /// Longest control body in bytes: an attachment claim with its signature, rounded up: decoding needs a buffer of this size on the stack.

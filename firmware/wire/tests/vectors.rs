@@ -9,11 +9,11 @@ mod cases;
 mod common;
 
 use cases::{body_fields, hex_of};
-use common::fields::{array, bytes, control, control_from, envelope, envelope_bytes, number};
+use common::fields::{array, bytes, control, control_from, envelope, envelope_bytes, fragment_bytes, number};
 use common::{body_error, frame_error, vector_path, vectors};
-use picket_wire::control::Control;
+use picket_wire::control::{Control, offer_of};
 use picket_wire::envelope::{Envelope, EnvelopeError};
-use picket_wire::frame::{Around, Head, Kind, Mask};
+use picket_wire::frame::{Around, Head, Kind, Mask, ack_many_suffix, ack_suffix};
 use picket_wire::keys::{LinkKey, NetKeys, TopicKind};
 use picket_wire::limits::CONTROL_MAX;
 use picket_wire::{Index, Lifetime};
@@ -98,7 +98,7 @@ fn control_messages_both_ways() {
         assert_eq!(json!(message.parcel_identity().map(|i| hex::encode(i.0))), v["parcel_identity"]);
     }
     let types: BTreeSet<u8> = list(&file, "controls").iter().map(|v| hex_of(v)[0]).collect();
-    assert_eq!(types, (0..=11).collect(), "every type has a vector");
+    assert_eq!(types, (0..=13).collect(), "every type has a vector");
 }
 
 /// What [`open`] needs from the head of a file of frames.
@@ -132,6 +132,29 @@ fn frames_are_read() {
 }
 
 #[test]
+fn answers_answer_the_offers_on_file() {
+    let file = vectors("wire-frames.json");
+    let offers: Vec<(String, [u8; 17])> = list(&file, "offers")
+        .iter()
+        .map(|offer| {
+            let raw = bytes(offer);
+            let (hop_limit, round) = offer_of(&raw);
+            let identity = Envelope::parse(&raw).unwrap().identity();
+            (hex::encode(&identity.0[..2]), ack_suffix(&identity, hop_limit, round))
+        })
+        .collect();
+    let named = |prefix: &Value| &offers.iter().find(|(p, _)| json!(p) == *prefix).expect("offered").1;
+    for v in list(&file, "frames") {
+        let suffix = match v["fields"]["type"].as_str() {
+            Some("ack" | "ack_delivered" | "refuse") => named(&v["fields"]["prefix"]).to_vec(),
+            Some("ack_many") => ack_many_suffix(list(&v["fields"], "prefixes").iter().map(named)).to_vec(),
+            _ => Vec::new(),
+        };
+        assert_eq!(suffix, bytes(&v["suffix"]), "{}", name(v));
+    }
+}
+
+#[test]
 fn frames_are_written() {
     let file = vectors("wire-frames.json");
     let keys = keys_of(&file);
@@ -152,15 +175,6 @@ fn frames_are_written() {
         assert_eq!(out[..n], hex_of(v), "{}", name(v));
     }
     assert_eq!(kinds.len(), 3, "every accepted kind has a vector");
-}
-
-fn fragment_bytes(v: &Value) -> Vec<u8> {
-    let prefix = u16::from_be_bytes(array(&v["prefix"]));
-    let turn = v["turn"].as_bool().unwrap();
-    let mut body =
-        picket_wire::frame::Fragment::header(prefix, number(&v["index"]), turn, number(&v["total"])).to_vec();
-    body.extend(bytes(&v["data"]));
-    body
 }
 
 #[test]

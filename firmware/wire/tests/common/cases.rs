@@ -1,13 +1,13 @@
 //! The table from which `firmware/spec/vectors/wire-*.json` were written once (see `vectors.rs`).
 
-use crate::common::fields::{self, bytes, control_from, envelope_bytes};
+use crate::common::fields::{self, bytes, control_from, envelope_bytes, fragment_bytes};
 use crate::common::{ALPHA, GATEWAY, GENERATION, LK, NK, filler, mask, net, up_key};
 use picket_wire::control::Control;
 use picket_wire::envelope::Envelope;
-use picket_wire::frame::{Around, Fragment, Head, Kind, ack_suffix};
+use picket_wire::frame::{Around, FragmentHead, Head, Kind, ack_many_suffix, ack_suffix};
 use picket_wire::keys::{LinkKey, TopicKind};
-use picket_wire::limits::CONTROL_MAX;
-use picket_wire::{Index, Lifetime};
+use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, WIRE_VERSION};
+use picket_wire::{Identity, Index, Lifetime};
 use serde_json::{Value, json};
 
 /// File name and content of every vector file.
@@ -114,20 +114,38 @@ fn control_cases() -> Vec<(&'static str, Value)> {
         ),
         ("acknowledgement", json!({"type": "ack", "prefix": "c0de"})),
         ("acknowledgement with delivered token", json!({"type": "ack_delivered", "prefix": "c0de", "token": token})),
+        ("report", json!({"type": "symbol_report", "prefix": "c0de", "need": 3, "next": 130, "noise": 17})),
         (
-            "report: nothing yet",
-            json!({"type": "fragment_report", "prefix": "c0de", "base": 0, "have": "0000000000000000"}),
+            "report: all has arrived",
+            json!({"type": "symbol_report", "prefix": "c0de", "need": 0, "next": 0, "noise": 0}),
         ),
         (
-            "report: two gaps",
-            json!({"type": "fragment_report", "prefix": "c0de", "base": 130, "have": "000000000000001a"}),
+            "report: announced, and all is needed",
+            json!({"type": "symbol_report", "prefix": "c0de", "need": 65_534, "next": 0, "noise": 0}),
         ),
         (
-            "report: last bit",
-            json!({"type": "fragment_report", "prefix": "c0de", "base": 32767, "have": "8000000000000000"}),
+            "report: nothing is known",
+            json!({"type": "symbol_report", "prefix": "c0de", "need": 65_535, "next": 0, "noise": 0}),
+        ),
+        (
+            "report with the greatest numbers",
+            json!({"type": "symbol_report", "prefix": "c0de", "need": 65_533, "next": 32_768, "noise": 255}),
         ),
         ("poll", json!({"type": "poll", "prefix": "c0de"})),
+        ("announcement of the shortest envelope", json!({"type": "announce", "id": "0123456789abcdef", "total": 22})),
+        (
+            "announcement of the longest envelope",
+            json!({"type": "announce", "id": "0123456789abcdef", "total": 65_536}),
+        ),
     ];
+    for (name, count) in [
+        ("acknowledgement of several, of one", 1),
+        ("acknowledgement of three", 3),
+        ("acknowledgement of fifteen", ACK_MANY_MAX),
+    ] {
+        let prefixes: Vec<String> = (0..count).map(|n| format!("c0{n:02x}")).collect();
+        list.push((name, json!({"type": "ack_many", "prefixes": prefixes})));
+    }
     for (reason, retry) in [
         ("full", 30),
         ("passed_on", 0),
@@ -205,41 +223,102 @@ fn unmasked(frame: &[u8]) -> Vec<u8> {
     clear
 }
 
+/// Envelopes as offered: what the acknowledgements and refusals among the frames answer.
+fn offers() -> Vec<Vec<u8>> {
+    let offer = |n| envelope_bytes(&with(text(), json!({"round": 2, "counter_low": 0x0105 + n})));
+    (0..ACK_MANY_MAX).map(offer).collect()
+}
+
+fn identity_of(envelope: &[u8]) -> Identity {
+    Envelope::parse(envelope).expect("envelope").identity()
+}
+
+/// `count` source symbols of the object of an envelope, from `esi` on; the last is padded with zeros.
+fn source_symbols(envelope: &[u8], symbol: u8, esi: usize, count: usize) -> Vec<u8> {
+    let mut object = envelope.to_vec();
+    (object[5], object[6]) = (0, 0);
+    object.extend(&identity_of(envelope).0[..8]);
+    let symbol = usize::from(symbol);
+    object.resize(object.len().next_multiple_of(symbol), 0);
+    object[esi * symbol..(esi + count) * symbol].to_vec()
+}
+
+fn fragment_cases(envelope: &[u8]) -> Vec<(&'static str, bool, Value)> {
+    let prefix = hex::encode(&identity_of(envelope).0[..2]);
+    let piece = |esi: usize, count, turn: bool| {
+        json!({
+            "prefix": prefix, "turn": turn, "esi": esi, "hop_limit": 7, "round": 0, "total": envelope.len(),
+            "symbol": 48, "lifetime": 0xC3, "lifetime_s": Lifetime(0xC3).seconds(),
+            "data": hex::encode(source_symbols(envelope, 48, esi, count)),
+        })
+    };
+    vec![
+        ("first two symbols of four", false, piece(0, 2, false)),
+        ("last source symbol, padded, turn handed over", false, piece(3, 1, true)),
+        (
+            "the same offered again in round 3",
+            false,
+            with(
+                piece(3, 1, true),
+                json!({"hop_limit": 6, "round": 3, "lifetime": 0xC1, "lifetime_s": Lifetime(0xC1).seconds()}),
+            ),
+        ),
+        ("symbols for everyone", true, piece(0, 3, false)),
+        (
+            "symbol of one byte",
+            false,
+            json!({
+                "prefix": "0000", "turn": false, "esi": 0, "hop_limit": 0, "round": 0, "total": 22, "symbol": 1,
+                "lifetime": 0, "lifetime_s": 0, "data": "04",
+            }),
+        ),
+        (
+            "every field of a fragment at its greatest",
+            false,
+            json!({
+                "prefix": "ffff", "turn": true, "esi": 32_767, "hop_limit": 15, "round": 3, "total": 65_536,
+                "symbol": 255, "lifetime": 255, "lifetime_s": 507_904, "data": hex::encode(filler(8, 255)),
+            }),
+        ),
+    ]
+}
+
+/// A control message in a frame of its own; answers answer the first of [`offers`], or several.
+fn control_case(name: &'static str, mut fields: Value) -> Case {
+    let word = fields["type"].as_str().expect("type").to_owned();
+    let answered: Vec<Identity> = offers().iter().map(|offer| identity_of(offer)).collect();
+    let prefix = |identity: &Identity| hex::encode(&identity.0[..2]);
+    let suffix = match word.as_str() {
+        "ack" | "ack_delivered" | "refuse" => {
+            fields["prefix"] = json!(prefix(&answered[0]));
+            ack_suffix(&answered[0], 7, 2).to_vec()
+        }
+        "ack_many" => {
+            // Not in the order of the offers.
+            let count = fields["prefixes"].as_array().expect("prefixes").len();
+            let named: Vec<&Identity> = answered[..count].iter().rev().collect();
+            fields["prefixes"] = named.iter().map(|identity| prefix(identity)).collect();
+            let suffixes: Vec<[u8; 17]> = named.iter().map(|identity| ack_suffix(identity, 7, 2)).collect();
+            ack_many_suffix(&suffixes).to_vec()
+        }
+        _ => Vec::new(),
+    };
+    let body = encode(&control_from(&fields));
+    Case { broadcast: word == "hello" || word == "claim", suffix, ..unicast(name, Kind::Control, body, fields) }
+}
+
 fn frame_cases() -> Vec<Case> {
     let envelope = envelope_bytes(&text());
-    let identity = Envelope::parse(&envelope).expect("envelope").identity();
-    let piece = |index, turn, total: u32, data: &[u8]| {
-        let mut body = Fragment::header(identity.prefix(), index, turn, total).to_vec();
-        body.extend(data);
-        let fields = json!({
-            "prefix": hex::encode(identity.prefix().to_be_bytes()), "index": index, "turn": turn, "total": total,
-            "data": hex::encode(data),
-        });
-        (body, fields)
-    };
     let long = header("pairwise", "priority", None, Some(0x15), &filler(9, 120));
+    let long_bytes = envelope_bytes(&long);
     let mut list = vec![
         unicast("envelope", Kind::Envelope, envelope.clone(), text()),
-        unicast("envelope with extension", Kind::Envelope, envelope_bytes(&long), long),
+        unicast("envelope with extension", Kind::Envelope, long_bytes.clone(), long),
     ];
-    for (name, index, turn, total, len) in
-        [("first fragment", 0, false, 65_536, 60), ("fragment of one byte", 32_767, true, 65_536, 1)]
-    {
-        let (body, fields) = piece(index, turn, total, &filler(8, len));
-        list.push(unicast(name, Kind::Fragment, body, fields));
+    for (name, broadcast, fields) in fragment_cases(&long_bytes) {
+        list.push(Case { broadcast, ..unicast(name, Kind::Fragment, fragment_bytes(&fields), fields) });
     }
-    for (name, fields) in control_cases() {
-        let body = encode(&control_from(&fields));
-        let mut case = unicast(name, Kind::Control, body, fields);
-        let word = case.fields["type"].as_str().expect("type");
-        case.broadcast = word == "hello" || word == "claim";
-        if ["ack", "ack_delivered", "refuse"].contains(&word) {
-            case.suffix = ack_suffix(&identity, 7, 2).to_vec();
-            case.body[1..3].copy_from_slice(&identity.0[..2]);
-            case.fields["prefix"] = json!(hex::encode(&identity.0[..2]));
-        }
-        list.push(case);
-    }
+    list.extend(control_cases().into_iter().map(|(name, fields)| control_case(name, fields)));
     list.push(Case {
         broadcast: true,
         prefix: GATEWAY.0.to_be_bytes().to_vec(),
@@ -269,7 +348,8 @@ fn frames() -> Value {
         .collect();
     json!({
         "spec": "10.2, 10.3, 10.6, 20.5, 20.6", "nk": hex::encode(NK), "generation": GENERATION,
-        "link_key": hex::encode(LK), "from_index": ALPHA.0, "to_index": GATEWAY.0, "frames": list,
+        "link_key": hex::encode(LK), "from_index": ALPHA.0, "to_index": GATEWAY.0,
+        "offers": offers().iter().map(hex::encode).collect::<Vec<_>>(), "frames": list,
     })
 }
 
@@ -285,7 +365,8 @@ fn errors() -> Value {
     let frames = vec![
         frame("nothing", String::new(), "short"),
         frame("version 0", change(0, good[0] & 0x1F), "version"),
-        frame("version 2", change(0, good[0] & 0x1F | 2 << 5), "version"),
+        frame("version 1", change(0, good[0] & 0x1F | 1 << 5), "version"),
+        frame("version 3", change(0, good[0] & 0x1F | 3 << 5), "version"),
         frame("version 7", "ff".into(), "version"),
         frame("next generation", change(0, good[0] + 4), "generation"),
         frame("signed object", change(0, good[0] | 3), "kind"),
@@ -307,19 +388,40 @@ fn errors() -> Value {
 
 /// Frames whose MAC is right and whose body is not.
 fn body_errors() -> Vec<Value> {
-    let fragment = |index: u16, total: u32, len: usize| {
-        [&Fragment::header(0xC0DE, index, false, total)[..], &filler(1, len)].concat()
+    let head = FragmentHead {
+        prefix: 0xC0DE,
+        turn: false,
+        esi: 0,
+        hop_limit: 7,
+        round: 0,
+        total: 1000,
+        symbol: 10,
+        lifetime: Lifetime(0xC3),
     };
+    let fragment = |head: FragmentHead, len: usize| [&head.bytes()[..], &filler(1, len)].concat();
+    let of_total = |total| fragment(FragmentHead { total, ..head }, 10);
+    let from_id = |esi, symbols: usize| fragment(FragmentHead { esi, ..head }, 10 * symbols);
+    let of_symbol = |symbol, len| fragment(FragmentHead { symbol, total: 65_536, ..head }, len);
+    let mut spare = fragment(head, 10);
+    spare[4] |= 2;
+    let (envelope, control, refused) = (Kind::Envelope, Kind::Control, "body_fragment");
     let cases = [
-        ("envelope of class 7", Kind::Envelope, [&[0xE4][..], &[0; 30]].concat(), "body_envelope"),
-        ("envelope without tag", Kind::Envelope, vec![4; 21], "body_envelope"),
-        ("fragment without data", Kind::Fragment, fragment(0, 1000, 0), "short"),
-        ("fragment longer than the whole", Kind::Fragment, fragment(0, 30, 31), "body_fragment"),
-        ("fragment past the end", Kind::Fragment, fragment(30, 30, 1), "body_fragment"),
-        ("fragment of nothing", Kind::Fragment, fragment(0, 0, 5), "body_fragment"),
-        ("fragment of more than 64 KiB", Kind::Fragment, fragment(0, 65_537, 5), "body_fragment"),
-        ("control of an unknown type", Kind::Control, vec![12, 0, 0], "body_control"),
-        ("control with a trailing byte", Kind::Control, vec![11, 0xC0, 0xDE, 0], "body_control"),
+        ("envelope of class 7", envelope, [&[0xE4][..], &[0; 30]].concat(), "body_envelope"),
+        ("envelope without tag", envelope, vec![4; 21], "body_envelope"),
+        ("fragment without data", Kind::Fragment, fragment(head, 0), "short"),
+        ("fragment with less than a symbol", Kind::Fragment, fragment(head, 9), refused),
+        ("fragment with a symbol and a half", Kind::Fragment, fragment(head, 15), refused),
+        ("fragment whose symbols have no bytes", Kind::Fragment, of_symbol(0, 10), refused),
+        ("fragment with its spare bit set", Kind::Fragment, spare, refused),
+        ("fragment past the last symbol id", Kind::Fragment, from_id(0x7FFF, 2), refused),
+        ("fragment of an envelope of no bytes", Kind::Fragment, of_total(0), refused),
+        ("fragment of an envelope of 21 bytes", Kind::Fragment, of_total(21), refused),
+        ("fragment of more than 64 KiB", Kind::Fragment, of_total(65_537), refused),
+        ("fragment of the greatest total that can be written", Kind::Fragment, of_total(0x1_FFFF), refused),
+        ("fragment of more symbols than there are ids", Kind::Fragment, of_symbol(2, 10), refused),
+        ("control of an unknown type", control, vec![14, 0, 0], "body_control"),
+        ("control with a trailing byte", control, vec![11, 0xC0, 0xDE, 0], "body_control"),
+        ("acknowledgement of no parcel", control, vec![13, 0], "body_control"),
     ];
     let sealed = cases.into_iter().map(|(name, kind, body, error)| {
         let mut out = vec![0; body.len() + 64];
@@ -327,7 +429,7 @@ fn body_errors() -> Vec<Value> {
         let hex = match mask().seal(&mut out, head, &[&body], &up_key(), Around::default()) {
             Ok(n) => hex::encode(&out[..n]),
             // Too short to be sealed at all: the header bytes with zeros.
-            Err(_) => hex::encode([&[1 << 5 | 3 << 2 | kind as u8, 0, 0][..], &body, &[0; 4]].concat()),
+            Err(_) => hex::encode([&[WIRE_VERSION << 5 | 3 << 2 | kind as u8, 0, 0][..], &body, &[0; 4]].concat()),
         };
         json!({"name": name, "hex": hex, "error": error})
     });
@@ -356,9 +458,10 @@ fn envelope_errors() -> Value {
 
 fn control_errors() -> Value {
     let receipt_of_16_hops = format!("0812100123456789abcdef00{}", hex::encode([0; 8]));
+    let acknowledgement_of_sixteen = format!("0d10{}", "c0de".repeat(16));
     json!([
         {"name": "nothing", "hex": ""},
-        {"name": "type 12", "hex": "0c"},
+        {"name": "type 14", "hex": "0e"},
         {"name": "type 5 in two bytes", "hex": "8500c0de"},
         {"name": "hello cut", "hex": "001200"},
         {"name": "hello with a byte too many", "hex": "0012000100"},
@@ -367,7 +470,15 @@ fn control_errors() -> Value {
         {"name": "hello, index 65536", "hex": "008080040001"},
         {"name": "refusal for an unknown reason", "hex": "07c0de0600"},
         {"name": "receipt that may take 16 hops", "hex": receipt_of_16_hops},
-        {"name": "report, 65 bits", "hex": "0ac0de00ffffffffffffffffff02"},
+        {"name": "report, need over 16 bits", "hex": "0ac0deffff070000"},
+        {"name": "report, next 0 in two bytes", "hex": "0ac0de03800000"},
+        {"name": "report without noise", "hex": "0ac0de0300"},
+        {"name": "announcement of 21 bytes", "hex": "0c0123456789abcdef15"},
+        {"name": "announcement of 65537 bytes", "hex": "0c0123456789abcdef818004"},
+        {"name": "acknowledgement of no parcel", "hex": "0d00"},
+        {"name": "acknowledgement of sixteen", "hex": acknowledgement_of_sixteen},
+        {"name": "acknowledgement of two, cut", "hex": "0d02c0de"},
+        {"name": "acknowledgement of one, count in two bytes", "hex": "0d8100c0de"},
         {"name": "attached, sequence over 32 bits", "hex": "02ffffffff1f00"},
     ])
 }
@@ -382,10 +493,7 @@ pub fn body_fields(body: &picket_wire::frame::Body<'_>) -> Value {
     use picket_wire::frame::Body;
     match body {
         Body::Envelope(e) => fields::envelope(e.header(), e.sealed()),
-        Body::Fragment(f) => json!({
-            "prefix": hex::encode(f.prefix.to_be_bytes()), "index": f.index, "turn": f.turn, "total": f.total,
-            "data": hex::encode(f.data),
-        }),
+        Body::Fragment(f) => fields::fragment(f),
         Body::Control(c) => fields::control(c),
     }
 }

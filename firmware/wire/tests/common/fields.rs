@@ -2,9 +2,10 @@
 //! in both directions.
 
 use picket_wire::control::{
-    Claim, Control, Hello, Notice, NoticeReason, Receipt, ReceiptKind, RefuseReason, Signature,
+    Claim, Control, Hello, Notice, NoticeReason, Prefixes, Receipt, ReceiptKind, RefuseReason, Signature,
 };
 use picket_wire::envelope::{Class, Encapsulated, Header};
+use picket_wire::frame::{Fragment, FragmentHead};
 use picket_wire::{Index, Lifetime, MessageId, Precedence};
 use serde_json::{Value, json};
 
@@ -126,10 +127,15 @@ pub fn control(c: &Control) -> Value {
             "type": "notice", "to": n.to.0, "hops": n.hops, "id": n.id.to_string(),
             "reason": word(&NOTICES, n.reason), "gateway": n.gateway.0, "mac": hex::encode(n.mac),
         }),
-        Control::FragmentReport { prefix, base, have } => json!({
-            "type": "fragment_report", "prefix": hex::encode(prefix), "base": base, "have": format!("{have:016x}"),
+        Control::SymbolReport { prefix, need, next, noise } => json!({
+            "type": "symbol_report", "prefix": hex::encode(prefix), "need": need, "next": next, "noise": noise,
         }),
         Control::Poll { prefix } => json!({"type": "poll", "prefix": hex::encode(prefix)}),
+        Control::Announce { id, total } => json!({"type": "announce", "id": id.to_string(), "total": total}),
+        Control::AckMany(prefixes) => {
+            let list: Vec<String> = prefixes.as_slice().iter().map(hex::encode).collect();
+            json!({"type": "ack_many", "prefixes": list})
+        }
     }
 }
 
@@ -138,6 +144,12 @@ fn claim(kind: &str, c: &Claim) -> Value {
         "type": kind, "member": c.member.0, "gateway": c.gateway.0, "sequence": c.sequence,
         "signature": hex::encode(c.signature.0),
     })
+}
+
+fn prefixes(v: &Value) -> Prefixes {
+    let mut all = Prefixes::default();
+    assert!(v.as_array().expect("prefixes").iter().all(|prefix| all.push(array(prefix))), "too many prefixes");
+    all
 }
 
 /// The message that [`control`] describes.
@@ -180,12 +192,40 @@ pub fn control_from(v: &Value) -> Control {
             gateway: index(&v["gateway"]),
             mac: array(&v["mac"]),
         }),
-        "fragment_report" => Control::FragmentReport {
+        "symbol_report" => Control::SymbolReport {
             prefix: prefix(),
-            base: number(&v["base"]),
-            have: u64::from_be_bytes(array(&v["have"])),
+            need: number(&v["need"]),
+            next: number(&v["next"]),
+            noise: number(&v["noise"]),
         },
         "poll" => Control::Poll { prefix: prefix() },
+        "announce" => Control::Announce { id: id(), total: number(&v["total"]) },
+        "ack_many" => Control::AckMany(prefixes(&v["prefixes"])),
         other => panic!("unknown control message in the vectors: {other}"),
     }
+}
+
+/// Fields of a fragment.
+pub fn fragment(f: &Fragment<'_>) -> Value {
+    let h = f.head;
+    json!({
+        "prefix": hex::encode(h.prefix.to_be_bytes()), "turn": h.turn, "esi": h.esi, "hop_limit": h.hop_limit,
+        "round": h.round, "total": h.total, "symbol": h.symbol, "lifetime": h.lifetime.0,
+        "lifetime_s": h.lifetime.seconds(), "data": hex::encode(f.data),
+    })
+}
+
+/// The fragment that [`fragment`] describes.
+pub fn fragment_bytes(v: &Value) -> Vec<u8> {
+    let head = FragmentHead {
+        prefix: u16::from_be_bytes(array(&v["prefix"])),
+        turn: flag(&v["turn"]),
+        esi: number(&v["esi"]),
+        hop_limit: number(&v["hop_limit"]),
+        round: number(&v["round"]),
+        total: number(&v["total"]),
+        symbol: number(&v["symbol"]),
+        lifetime: Lifetime(number(&v["lifetime"])),
+    };
+    [&head.bytes()[..], &bytes(&v["data"])].concat()
 }

@@ -1,11 +1,12 @@
 //! Arbitrary envelopes, control messages and frame bodies.
+#![allow(dead_code)]
 
 use picket_wire::control::{
-    Claim, Control, Hello, Notice, NoticeReason, Receipt, ReceiptKind, RefuseReason, Signature,
+    Claim, Control, Hello, Notice, NoticeReason, Prefixes, Receipt, ReceiptKind, RefuseReason, Signature,
 };
 use picket_wire::envelope::{Class, Encapsulated, Header};
-use picket_wire::frame::{Fragment, Kind};
-use picket_wire::limits::{CONTROL_MAX, ENVELOPE_MAX};
+use picket_wire::frame::{ESI_MAX, FragmentHead, Kind};
+use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN};
 use picket_wire::{Index, Lifetime, MessageId, Precedence};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -85,6 +86,18 @@ fn refuse() -> impl Strategy<Value = Control> {
     })
 }
 
+fn prefixes() -> impl Strategy<Value = Prefixes> {
+    prop::collection::vec(any::<[u8; 2]>(), 1..=ACK_MANY_MAX).prop_map(|list| {
+        let mut all = Prefixes::default();
+        assert!(list.into_iter().all(|prefix| all.push(prefix)));
+        all
+    })
+}
+
+fn total() -> impl Strategy<Value = u32> {
+    ENVELOPE_MIN as u32..=ENVELOPE_MAX as u32
+}
+
 /// Any control message.
 pub fn control() -> impl Strategy<Value = Control> {
     prop_oneof![
@@ -102,8 +115,15 @@ pub fn control() -> impl Strategy<Value = Control> {
         refuse(),
         receipt(),
         notice(),
-        any::<([u8; 2], u16, u64)>().prop_map(|(prefix, base, have)| Control::FragmentReport { prefix, base, have }),
+        any::<([u8; 2], u16, u16, u8)>().prop_map(|(prefix, need, next, noise)| Control::SymbolReport {
+            prefix,
+            need,
+            next,
+            noise
+        }),
         any::<[u8; 2]>().prop_map(|prefix| Control::Poll { prefix }),
+        (any::<[u8; 8]>(), total()).prop_map(|(id, total)| Control::Announce { id: MessageId(id), total }),
+        prefixes().prop_map(Control::AckMany),
     ]
 }
 
@@ -112,10 +132,30 @@ pub fn control_body() -> impl Strategy<Value = Vec<u8>> {
     control().prop_map(|c| c.encode(&mut [0; CONTROL_MAX]).unwrap().to_vec())
 }
 
+/// A fragment's header and symbols that are allowed with it.
+pub fn fragment() -> impl Strategy<Value = (FragmentHead, Vec<u8>)> {
+    let what = (any::<u16>(), any::<bool>(), total(), any::<u8>());
+    let offer = (0u8..16, 0u8..4);
+    // Two bytes a symbol give the largest envelopes more symbols than there are ids.
+    let symbols = (3u8..=255, 0..=ESI_MAX, 1usize..6);
+    (what, offer, symbols, any::<u8>()).prop_map(|(what, offer, (symbol, esi, count), fill)| {
+        let count = count.min(usize::from(ESI_MAX - esi) + 1);
+        let head = FragmentHead {
+            prefix: what.0,
+            turn: what.1,
+            esi,
+            hop_limit: offer.0,
+            round: offer.1,
+            total: what.2,
+            symbol,
+            lifetime: Lifetime(what.3),
+        };
+        (head, (0..count * usize::from(symbol)).map(|i| (i as u8).wrapping_mul(31) ^ fill).collect())
+    })
+}
+
 fn fragment_body() -> impl Strategy<Value = Vec<u8>> {
-    (any::<u16>(), 0u16..0x8000, any::<bool>(), prop::collection::vec(any::<u8>(), 1..200)).prop_map(
-        |(prefix, index, turn, data)| [&Fragment::header(prefix, index, turn, ENVELOPE_MAX as u32)[..], &data].concat(),
-    )
+    fragment().prop_map(|(head, data)| [&head.bytes()[..], &data].concat())
 }
 
 /// A frame's kind and a body of that kind.
