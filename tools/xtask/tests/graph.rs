@@ -54,6 +54,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
         &[
             "picket-channel",
             "picket-endpoint",
+            "picket-link",
             "picket-node",
             "picket-roster",
             "picket-shell",
