@@ -1,0 +1,1 @@
+//! The extended Golay code.
