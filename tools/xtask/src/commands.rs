@@ -68,7 +68,7 @@ fn table(package: &str, name: &str, args: &[String], programs: Option<&Path>) ->
 /// # Errors
 /// When a vector does not hold.
 pub fn vectors() -> Result<(), String> {
-    let owners = ["picket-wire", "picket-roster", "picket-seal", "picket-link", "picket-store"];
+    let owners = ["picket-wire", "picket-roster", "picket-seal", "picket-codes", "picket-link", "picket-store"];
     let packages = owners.iter().flat_map(|p| ["-p", p]);
     cargo::run(cargo().arg("test").args(packages).args(["--test", "vectors"]))
 }
