@@ -197,3 +197,7 @@ pub(crate) const BLIND_SHARE: u16 = 4;
 
 /// Announcements to a silent neighbour before the others of its group need not wait for it: together some seconds.
 pub(crate) const AWAITED_PROBES: u32 = 5;
+
+/// Framing `fec`: a neighbour's word of the noise counts like so many bytes of our own observation: what it says comes
+/// from more, but of a while ago.
+pub(crate) const TOLD_WEIGHT: f32 = 1_500.0;

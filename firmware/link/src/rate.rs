@@ -1,6 +1,6 @@
 //! How noisy the channel to and from one neighbour is, and what follows for the next frame (spec §50.11).
 
-use crate::limits::{LOST_FRAME_COST, PROBE_FRAME};
+use crate::limits::{LOST_FRAME_COST, PROBE_FRAME, TOLD_WEIGHT};
 use picket_codes::plan::{self, Noise};
 use picket_codes::shield::{self, Level};
 
@@ -29,7 +29,7 @@ impl Rate {
 
     /// Its report says how noisy our frames arrive.
     pub(crate) fn told(&mut self, code: u8) {
-        self.there = Some(Noise::from_code(code));
+        self.there = Some(Noise::with(Noise::from_code(code), TOLD_WEIGHT));
     }
 
     /// What we report of its frames.
