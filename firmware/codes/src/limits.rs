@@ -29,3 +29,16 @@ pub const ESI_MAX: u16 = 0x7FFF;
 /// Symbols kept beyond the source's number. Two more than needed fail once in a million; if 64 do not help, symbols
 /// are false or belong to another object.
 pub const SURPLUS_MAX: usize = 64;
+
+/// Bytes after which an error is forgotten by two thirds: an estimate follows the channel within two seconds at
+/// 9 600 bit/s, and still has twenty errors to count at a byte error probability of one in a hundred.
+pub(crate) const MEMORY: f64 = 2_000.0;
+
+/// Bytes without error that are remembered: more makes no difference to any choice.
+pub(crate) const CLEAN_MAX: f64 = 200_000.0;
+
+/// Least byte error probability thought possible: below it no frame is lost in the life of a battery.
+pub(crate) const Q_MIN: f64 = 1e-7;
+
+/// Greatest byte error probability told: beyond it no level helps.
+pub(crate) const Q_MAX: f64 = 0.5;
