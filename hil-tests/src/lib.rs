@@ -32,5 +32,6 @@ pub use broker::Broker;
 pub use gateway::{Gateway, Plan};
 pub use member::{Follow, Member, Outcome};
 pub use picket_channel::pty::Line;
+pub use picket_channel::udp::Ether;
 pub use picket_channel::{Burst, Config as Air, Duplex, Rng};
 pub use rig::Rig;

@@ -104,13 +104,15 @@ pub fn packet_radio() -> Table {
     let efficiency = f64::from(MTU - FRAGMENT_OVERHEAD as u16) / f64::from(MTU);
     let mut table = Table::new(
         &format!("50 kB over a {RATE} bit/s packet radio, {MTU}-byte packets, as a fraction of the channel"),
-        "packets lost | mean of 5 seeds | least | target",
+        "packets lost | full duplex, mean of 5 seeds | least | half, 50 ms turn-round | least | target, full duplex",
     );
+    let full = Link::packets(RATE, MTU);
+    let half = Link { mtu: full.mtu, ..Link::half(RATE) };
     for percent in [0, 1, 5, 10, 30, 50] {
         let loss = f64::from(percent) / 100.0;
-        let goodput = measure(&Link::packets(RATE, MTU), |world| world.channel.set_loss(world.now, loss));
+        let [full, half] = [full, half].map(|link| measure(&link, |world| world.channel.set_loss(world.now, loss)));
         let target = 0.95 * (1.0 - loss) * efficiency;
-        table.row(&format!("{percent} % | {} | ≥ {target:.3}", goodput.cells()));
+        table.row(&format!("{percent} % | {} | {} | ≥ {target:.3}", full.cells(), half.cells()));
     }
     table
 }

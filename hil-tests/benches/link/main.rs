@@ -6,7 +6,6 @@
 
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
-#[path = "link_cost.rs"]
 mod cost;
 
 use std::path::Path;
