@@ -110,6 +110,11 @@ impl Incoming {
         self.partial.range(first..=last).map(|(k, _)| *k).collect()
     }
 
+    /// Envelopes of `from`.
+    pub(crate) fn all_of(&self, from: Index) -> Vec<Key> {
+        self.of(from).map(|(k, _)| *k).collect()
+    }
+
     /// Envelopes of `from` of which symbols were taken since their last report.
     pub(crate) fn touched(&self, from: Index) -> Vec<Key> {
         self.of(from).filter(|(_, p)| p.unreported > 0).map(|(k, _)| *k).collect()

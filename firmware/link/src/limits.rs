@@ -12,7 +12,7 @@ pub(crate) const FRAGMENT_OVERHEAD: usize = 16;
 
 /// Symbols that a full frame of a byte pipe holds: frames follow the noise in steps of one, and each symbol costs the
 /// receiver some memory and arithmetic.
-pub(crate) const SYMBOLS_PER_FRAME: usize = 8;
+pub(crate) const SYMBOLS_PER_FRAME: usize = 16;
 
 /// Shortest symbol: 64 KiB are then 1 366 of them, which a small board decodes in some tens of milliseconds.
 pub(crate) const SYMBOL_MIN: usize = 48;
@@ -102,7 +102,13 @@ pub(crate) const REPORT_EVERY: u16 = 16;
 pub(crate) const UNREPORTED_MAX: u32 = 64;
 
 /// Framing `fec`: first frame of a transfer on a channel of unknown noise, coded bytes. Its report tells the noise.
-pub(crate) const PROBE_FRAME: usize = 255;
+pub(crate) const PROBE_FRAME: usize = 180;
+
+/// Framing `fec`: share of wrong bytes that the first frames of a transfer withstand: one bit in a hundred.
+pub(crate) const PROBE_NOISE: f32 = 0.078;
+
+/// Framing `fec`: steps (eight an octave) by which the noise has changed when it is reported unasked.
+pub(crate) const NOISE_NEWS: u8 = 5;
 
 /// Framing `fec`: bytes on air that the loss of a single frame costs besides its own: the time-out, mostly.
 pub(crate) const LOST_FRAME_COST: f32 = 400.0;

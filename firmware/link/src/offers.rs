@@ -367,7 +367,7 @@ impl Offers {
     pub(crate) fn level_of_symbols(&self, id: OfferId, len: usize) -> Level {
         let members = self.get(id).into_iter().chain(self.fellows(id));
         let levels = members.filter_map(|tx| self.peers.get(&tx.offer.to)).map(|peer| {
-            let (level, fits) = peer.rate.level_long(FRAGMENT_OVERHEAD, self.shape.coded_max);
+            let (level, fits) = peer.rate.level_long(self.shape.symbol, self.shape.coded_max);
             // A frame cut for a better channel than this one.
             if len <= fits { level } else { peer.rate.level_alone(len, self.shape.coded_max) }
         });
@@ -492,7 +492,6 @@ impl Offers {
         }
         let whole = tx.coded.is_none();
         if self.shape.framing == Framing::Fec
-            && whole
             && !asked
             && let Some(peer) = self.peers.get_mut(&tx.offer.to)
         {
@@ -575,7 +574,7 @@ pub(crate) struct Report {
 /// The symbols of an envelope too long for a frame of `frame_limit` bytes.
 pub(crate) fn coded(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Transfer> {
     let whole = offer.kind == ParcelKind::Control || offer.bytes.len() + WHOLE_OVERHEAD <= frame_limit;
-    let limit = shape.frames_on_air(frame_limit);
+    let limit = shape.frames_on_air(shape.frame_max);
     (!whole).then(|| Transfer::new(&offer.bytes, &offer.identity, shape.symbol, limit))
 }
 

@@ -2,7 +2,7 @@
 //! silent (spec §50.6).
 
 use crate::api::{Framing, OfferId};
-use crate::limits::{BLIND_AFTER, BLIND_MAX, FRAGMENT_OVERHEAD, HEARD_EVERY, PROBE_JITTER, PROBE_MAX};
+use crate::limits::{BLIND_AFTER, BLIND_MAX, HEARD_EVERY, PROBE_JITTER, PROBE_MAX};
 use crate::rate::Rate;
 use crate::rtt::Rtt;
 use crate::shape::Shape;
@@ -69,7 +69,7 @@ impl Peer {
     /// Longest frame, framing excluded, that is worth sending to it now.
     pub(crate) fn whole_limit(&self, shape: &Shape) -> usize {
         match shape.framing {
-            Framing::Fec => self.rate.level_long(FRAGMENT_OVERHEAD, shape.coded_max).1,
+            Framing::Fec => self.rate.level_long(shape.symbol, shape.coded_max).1,
             Framing::Cobs | Framing::Packet => self.frame_limit,
         }
     }

@@ -1,6 +1,6 @@
 //! How noisy the channel to and from one neighbour is, and what follows for the next frame (spec §50.11).
 
-use crate::limits::{LOST_FRAME_COST, PROBE_FRAME, TOLD_WEIGHT};
+use crate::limits::{FRAGMENT_OVERHEAD, LOST_FRAME_COST, NOISE_NEWS, PROBE_FRAME, PROBE_NOISE, TOLD_WEIGHT};
 use picket_codes::plan::{self, Noise};
 use picket_codes::shield::{self, Level};
 
@@ -11,8 +11,12 @@ pub(crate) struct Rate {
     hear: Noise,
     /// On ours to it: its word, and what was lost since. Until it said something what we hear counts.
     there: Option<Noise>,
+    /// It has said something.
+    told: bool,
     /// Coded bytes counted of its frames.
     counted: u32,
+    /// What we reported last.
+    reported: u8,
 }
 
 impl Rate {
@@ -29,23 +33,27 @@ impl Rate {
 
     /// Its report says how noisy our frames arrive.
     pub(crate) fn told(&mut self, code: u8) {
-        self.there = Some(Noise::with(Noise::from_code(code), TOLD_WEIGHT));
+        let q = Noise::from_code(code);
+        // A word of few errors comes from many bytes.
+        self.there = Some(Noise::with(q, (1.0 / q).max(TOLD_WEIGHT)));
+        self.told = true;
     }
 
-    /// What we report of its frames.
-    pub(crate) fn code(&self) -> u8 {
-        self.hear.code()
+    /// What we report of its frames, now.
+    pub(crate) fn report(&mut self) -> u8 {
+        self.reported = self.hear.code();
+        self.reported
+    }
+
+    /// Whether what we reported last is not true any more: the noise has changed by half or more.
+    pub(crate) fn has_news(&self) -> bool {
+        self.counted > 0 && self.hear.code().abs_diff(self.reported) >= NOISE_NEWS
     }
 
     /// A frame of ours was lost that carried `len` bytes at `level`.
     pub(crate) fn lost(&mut self, len: usize, level: Level) {
         let hear = &self.hear;
         self.there.get_or_insert_with(|| hear.clone()).lost(shield::coded_len(len, level), level);
-    }
-
-    /// Whether anything is known of how our frames arrive.
-    pub(crate) const fn is_known(&self) -> bool {
-        self.there.is_some()
     }
 
     /// Share of bytes of its frames that arrive wrong; `None` before anything was counted.
@@ -73,18 +81,18 @@ impl Rate {
         least(cost, |level| shield::coded_len(len, level) <= most)
     }
 
-    /// Strength and length of the next frame of a long transfer: the most of it per byte on air, `overhead` bytes of
-    /// each frame not counted, `most` coded bytes at most.
-    pub(crate) fn level_long(&self, overhead: usize, most: usize) -> (Level, usize) {
-        let most = if self.is_known() { most } else { most.min(PROBE_FRAME) };
-        let q = self.q();
+    /// Strength and length of the next frame of a long transfer, in whole symbols of `symbol` bytes and `most` coded
+    /// bytes at most: the most of it per byte on air.
+    pub(crate) fn level_long(&self, symbol: u8, most: usize) -> (Level, usize) {
+        let most = if self.told { most } else { most.min(PROBE_FRAME) };
+        let q = if self.told { self.q() } else { self.q().max(PROBE_NOISE) };
         let cost = |level: Level| {
-            let len = fitting(most, level);
-            let good = plan::success(len, level, q) * len.saturating_sub(overhead) as f32;
+            let len = filled(most, level, symbol);
+            let good = plan::success(len, level, q) * (len - FRAGMENT_OVERHEAD) as f32;
             if good > 0.0 { shield::coded_len(len, level) as f32 / good } else { f32::MAX }
         };
-        let level = least(cost, |_| true);
-        (level, fitting(most, level))
+        let level = least(cost, |level| shield::coded_len(filled(most, level, symbol), level) <= most);
+        (level, filled(most, level, symbol))
     }
 }
 
@@ -98,6 +106,13 @@ pub(crate) fn fitting(most: usize, level: Level) -> usize {
     let body = most.saturating_sub(shield::OVERHEAD);
     let blocks = body.div_ceil(255);
     body.saturating_sub(blocks * level.parity()).clamp(1, shield::FRAME_MAX)
+}
+
+/// The same in whole symbols, of which there is always one.
+fn filled(most: usize, level: Level, symbol: u8) -> usize {
+    let symbol = usize::from(symbol).max(1);
+    let symbols = fitting(most, level).saturating_sub(FRAGMENT_OVERHEAD) / symbol;
+    FRAGMENT_OVERHEAD + symbols.max(1) * symbol
 }
 
 fn least(cost: impl Fn(Level) -> f32, allowed: impl Fn(Level) -> bool) -> Level {
@@ -132,21 +147,23 @@ mod tests {
     fn a_clean_channel_needs_little_and_a_bad_one_much() {
         let mut clean = Rate::default();
         let mut bad = Rate::default();
-        for _ in 0..30 {
+        for _ in 0..60 {
             clean.heard(1_000, 0);
             bad.heard(1_000, 77);
         }
-        assert!(clean.level_long(20, 1_200).0.parity() <= 2);
-        assert!((50..90).contains(&bad.level_long(20, 1_200).0.parity()));
-        clean.told(bad.code());
-        let (level, len) = clean.level_long(20, 1_200);
+        assert!(clean.level_long(72, 1_200).0.parity() <= 2);
+        assert!((50..90).contains(&bad.level_long(72, 1_200).0.parity()));
+        assert!(bad.has_news());
+        clean.told(bad.report());
+        assert!(!bad.has_news());
+        let (level, len) = clean.level_long(72, 1_200);
         assert!(level.parity() >= 50 && len > 800, "its word counts more than what we hear: {level:?} {len}");
     }
 
     #[test]
     fn the_first_frame_of_an_unknown_channel_is_short_and_strong() {
-        let (level, len) = Rate::default().level_long(20, 1_200);
+        let (level, len) = Rate::default().level_long(72, 1_200);
         assert!(shield::coded_len(len, level) <= PROBE_FRAME);
-        assert!(plan::success(len, level, 0.0157) > 0.9, "bit error rate 2e-3");
+        assert!(plan::success(len, level, 0.077) > 0.9, "bit error rate 1e-2: {len} {level:?}");
     }
 }

@@ -87,6 +87,10 @@ impl Link {
             && let Some(peer) = self.offers.peers.get_mut(&talker)
         {
             peer.rate.broken(body, level);
+            // Who sends it must learn at once that this is not enough.
+            if !self.shape.half && peer.rate.has_news() {
+                self.inbound.incoming.all_of(talker).into_iter().for_each(|key| self.queue_report(key));
+            }
         }
     }
 
@@ -475,7 +479,8 @@ impl Link {
             Taken::Restarted => self.counters.dropped_fragment += 1,
             Taken::Stored { .. } => {
                 let (frames, gap) = self.inbound.incoming.unreported(key);
-                let volunteer = frames >= if gap { 2 } else { REPORT_EVERY };
+                let news = self.offers.peers.get(&from).is_some_and(|peer| peer.rate.has_news());
+                let volunteer = news || frames >= if gap { 2 } else { REPORT_EVERY };
                 if !self.shape.half && volunteer && !fragment.head.turn {
                     self.queue_report(key);
                 }
@@ -530,7 +535,7 @@ impl Link {
     /// The latest report of a parcel replaces an earlier one that still waits.
     fn report(&mut self, to: Index, prefix: u16, need: u16, next: u16) {
         let bytes = prefix.to_be_bytes();
-        let noise = self.offers.peers.get(&to).map_or(0, |peer| peer.rate.code());
+        let noise = self.offers.peers.get_mut(&to).map_or(0, |peer| peer.rate.report());
         self.outbox.reports.retain(|(peer, old)| {
             *peer != to || !matches!(old, Control::SymbolReport { prefix, .. } if *prefix == bytes)
         });

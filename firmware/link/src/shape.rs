@@ -54,7 +54,7 @@ impl Shape {
             half,
             frame_max,
             coded_max: coded_max(config),
-            symbol: symbol(config.framing, frame_max),
+            symbol: symbol(config, frame_max),
             parcels,
             bytes,
             bounds: bounds(config, frame_max),
@@ -79,13 +79,14 @@ impl Shape {
     }
 }
 
-/// On packet media a frame is filled by as few symbols as possible; on byte pipes it follows the noise in steps.
-fn symbol(framing: Framing, frame_max: usize) -> u8 {
-    let data = frame_max.saturating_sub(FRAGMENT_OVERHEAD).max(1);
-    let bytes = match framing {
-        Framing::Packet => data / data.div_ceil(255),
-        Framing::Fec => (data / SYMBOLS_PER_FRAME).clamp(SYMBOL_MIN, 255),
-        Framing::Cobs => SYMBOL_MIN.min(data),
+/// On packet media a frame is filled by as few symbols as possible; on byte pipes it follows the noise in steps, and
+/// the longest one with the least parity is filled.
+fn symbol(config: &Config, frame_max: usize) -> u8 {
+    let data = |frame: usize| frame.saturating_sub(FRAGMENT_OVERHEAD).max(1);
+    let bytes = match config.framing {
+        Framing::Packet => data(frame_max) / data(frame_max).div_ceil(255),
+        Framing::Fec => (data(fitting(coded_max(config), Level::ALL[1])) / SYMBOLS_PER_FRAME).clamp(SYMBOL_MIN, 255),
+        Framing::Cobs => SYMBOL_MIN.min(data(frame_max)),
     };
     u8::try_from(bytes).unwrap_or(u8::MAX)
 }
