@@ -3,6 +3,8 @@
 //! A scenario makes a [`Rig`], puts gateways, members, radios and a broker on it, does something unkind, and says what
 //! must hold. Everything a scenario draws comes from its seed; a failed one prints the seed and keeps its folder.
 //!
+//! [`air`] is the other half: links alone, in virtual time, for the figures that must be exact.
+//!
 //! The programs under test are found in the folder `PICKET_BIN_DIR`, or beside the test itself (`cargo build` first;
 //! `cargo xtask test` does all of it).
 
@@ -14,6 +16,7 @@
     reason = "a rig that cannot do what it was told fails its scenario there and then"
 )]
 
+pub mod air;
 pub mod broker;
 pub mod certs;
 pub mod gateway;
@@ -29,5 +32,6 @@ pub use broker::Broker;
 pub use gateway::{Gateway, Plan};
 pub use member::{Follow, Member, Outcome};
 pub use picket_channel::pty::Line;
+pub use picket_channel::udp::Ether;
 pub use picket_channel::{Burst, Config as Air, Duplex, Rng};
 pub use rig::Rig;

@@ -54,8 +54,9 @@ enum Phase {
     Pending { since: Instant },
     /// Durable; the answer waits for a token.
     Held { until: Instant },
-    /// Decided; `queued` while it waits for air; a refusal is forgotten at `until`.
-    Decided { answer: Answer, queued: bool, until: Instant },
+    /// Decided; `queued` while it waits for air; a refusal is forgotten at `until`. `said` once it has left: said again it
+    /// goes alone, because the neighbour may not know the others any more.
+    Decided { answer: Answer, queued: bool, said: bool, until: Instant },
 }
 
 /// What to do with a parcel that was heard.
@@ -98,7 +99,7 @@ impl Answers {
                 self.decide(key, Answer::Ack, Instant::FAR);
                 return Verdict::Duplicate;
             }
-            Some(Phase::Decided { answer, queued, until }) if now < until => {
+            Some(Phase::Decided { answer, queued, until, .. }) if now < until => {
                 if !queued {
                     self.decide(key, answer, until);
                 }
@@ -199,17 +200,45 @@ impl Answers {
         !self.queue.is_empty()
     }
 
-    /// The next answer to send.
+    /// The next answer to send; [`Answers::mark_said`] follows.
     pub(crate) fn pop(&mut self) -> Option<(Key, Answer)> {
         let (key, answer) = self.queue.pop_front()?;
-        if let Some((_, Phase::Decided { queued, .. })) = self.known.get_mut(&key) {
-            *queued = false;
-        }
+        self.not_queued(&key);
         Some((key, answer))
     }
 
+    /// The next answer, if it may share a frame with an acknowledgement to the same neighbour.
+    pub(crate) fn pop_along(&mut self, with: &(Key, Answer)) -> Option<Key> {
+        let (next, answer) = self.queue.front()?;
+        let shares = next.from == with.0.from && (*answer, with.1) == (Answer::Ack, Answer::Ack);
+        if !shares || self.was_said(&with.0) || self.was_said(next) {
+            return None;
+        }
+        let (key, _) = self.queue.pop_front()?;
+        self.not_queued(&key);
+        Some(key)
+    }
+
+    fn not_queued(&mut self, key: &Key) {
+        if let Some((_, Phase::Decided { queued, .. })) = self.known.get_mut(key) {
+            *queued = false;
+        }
+    }
+
+    fn was_said(&self, key: &Key) -> bool {
+        matches!(self.known.get(key), Some((_, Phase::Decided { said: true, .. })))
+    }
+
+    /// An answer has left.
+    pub(crate) fn mark_said(&mut self, key: &Key) {
+        if let Some((_, Phase::Decided { said, .. })) = self.known.get_mut(key) {
+            *said = true;
+        }
+    }
+
     fn decide(&mut self, key: Key, answer: Answer, until: Instant) {
-        self.set(key, Phase::Decided { answer, queued: true, until });
+        let said = self.was_said(&key);
+        self.set(key, Phase::Decided { answer, queued: true, said, until });
         if self.queue.len() >= ANSWERS_MAX
             && let Some((old, _)) = self.queue.pop_front()
             && let Some((_, Phase::Decided { queued, .. })) = self.known.get_mut(&old)

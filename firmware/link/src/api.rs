@@ -29,6 +29,8 @@ pub enum Framing {
     Cobs,
     /// One packet is one frame: datagrams and packet radios.
     Packet,
+    /// Sync word and Reed–Solomon, as strong as the noise asks for: byte pipes that flip or lose bits (spec §52.3).
+    Fec,
 }
 
 /// Whether both sides may transmit at once.
@@ -181,8 +183,12 @@ pub struct Counters {
     pub dropped_body: u64,
     /// Answers that fit no offer of ours (late, duplicate, replayed).
     pub stale_answers: u64,
-    /// Fragments that no reassembly could use.
+    /// Frames of symbols that contradicted earlier ones, or gave something else than they named.
     pub dropped_fragment: u64,
-    /// Duplicate fragments or parcels heard again.
+    /// Frames of symbols or parcels heard again.
     pub duplicates: u64,
+    /// Coded frames beyond repair.
+    pub dropped_broken: u64,
+    /// Bytes of coded frames that were wrong and corrected.
+    pub corrected: u64,
 }

@@ -4,14 +4,19 @@ use crate::api::Framing;
 use crate::limits::RUN_MAX;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use picket_codes::shield::{self, Hunter, Level};
 
 /// What was found in received bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
     /// A run between two delimiters (without them), or a packet. Never empty.
     Run(Cow<'a, [u8]>),
-    /// So many bytes belong to a run longer than any frame.
+    /// So many bytes belong to a run longer than any frame, or to nothing at all.
     Overlong(usize),
+    /// A frame that was decoded from `body` coded bytes, `errors` of which were wrong.
+    Coded { frame: Vec<u8>, level: Level, body: usize, errors: usize },
+    /// A frame beyond repair.
+    Broken { level: Level, body: usize },
 }
 
 /// The accumulator of a byte stream. An overflow stays an overflow until the next delimiter.
@@ -21,11 +26,12 @@ pub(crate) struct Framer {
     run: Vec<u8>,
     overflow: bool,
     delimiter_owed: bool,
+    hunter: Hunter,
 }
 
 impl Framer {
     pub(crate) const fn new(framing: Framing) -> Self {
-        Self { framing, run: Vec::new(), overflow: false, delimiter_owed: true }
+        Self { framing, run: Vec::new(), overflow: false, delimiter_owed: true, hunter: Hunter::new() }
     }
 
     /// Forgets a half-received run; the next transmission starts with a delimiter, because the other side may hold
@@ -34,17 +40,27 @@ impl Framer {
         self.run.clear();
         self.overflow = false;
         self.delimiter_owed = true;
+        self.hunter.restart();
+    }
+
+    /// What was found last is no frame of anybody: a frame may begin inside it.
+    pub(crate) fn reject(&mut self) {
+        self.hunter.reject();
     }
 
     /// Whether a frame has begun and not ended.
-    pub(crate) const fn in_frame(&self) -> bool {
-        self.overflow || !self.run.is_empty()
+    pub(crate) fn in_frame(&self) -> bool {
+        self.overflow || !self.run.is_empty() || self.hunter.in_frame()
     }
 
     /// Takes the next find off the front of `bytes`; `None` when they are used up.
     pub(crate) fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Option<Found<'a>> {
         match self.framing {
             Framing::Packet => next_packet(bytes),
+            Framing::Fec => {
+                self.hunter.push(core::mem::take(bytes));
+                self.hunter.next().map(Found::from)
+            }
             Framing::Cobs => loop {
                 let end = bytes.iter().position(|&b| b == 0);
                 let Some(end) = end else {
@@ -89,10 +105,14 @@ impl Framer {
         Some(Found::Run(Cow::Owned(core::mem::take(&mut self.run))))
     }
 
-    /// Appends `frame` to `out` as the medium takes it.
-    pub(crate) fn put(&mut self, out: &mut Vec<u8>, frame: &[u8]) {
+    /// Appends `frame` to `out` as the medium takes it, coded at `level` where it is coded at all.
+    pub(crate) fn put(&mut self, out: &mut Vec<u8>, frame: &[u8], level: Level) {
         match self.framing {
             Framing::Packet => out.extend_from_slice(frame),
+            Framing::Fec => {
+                // False for frames longer than it takes, which `Shape` rules out.
+                shield::put(out, frame, level);
+            }
             Framing::Cobs => {
                 if core::mem::take(&mut self.delimiter_owed) {
                     out.push(0);
@@ -104,6 +124,16 @@ impl Framer {
                 out.truncate(at + len);
                 out.push(0);
             }
+        }
+    }
+}
+
+impl From<shield::Found> for Found<'_> {
+    fn from(found: shield::Found) -> Self {
+        match found {
+            shield::Found::Frame { frame, level, body, errors } => Self::Coded { frame, level, body, errors },
+            shield::Found::Broken { level, body } => Self::Broken { level, body },
+            shield::Found::Noise(bytes) => Self::Overlong(bytes),
         }
     }
 }
@@ -121,7 +151,7 @@ fn next_packet<'a>(bytes: &mut &'a [u8]) -> Option<Found<'a>> {
 pub(crate) fn decode(framing: Framing, run: &[u8], frame: &mut Vec<u8>) -> bool {
     frame.clear();
     match framing {
-        Framing::Packet => {
+        Framing::Packet | Framing::Fec => {
             frame.extend_from_slice(run);
             true
         }
@@ -166,7 +196,7 @@ mod tests {
         let mut framer = Framer::new(Framing::Cobs);
         framer.delimiter_owed = false;
         let mut out = Vec::new();
-        framer.put(&mut out, frame);
+        framer.put(&mut out, frame, Level::ALL[0]);
         out
     }
 

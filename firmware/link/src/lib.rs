@@ -3,7 +3,7 @@
 //! Normative text: `firmware/spec/50-link.md`.
 //!
 //! ```text
-//! bytes → framing → receive → (offers: answers to ours) (reassembly) (answers: ours to theirs) → events
+//! bytes → framing → receive → (offers: answers to ours) (incoming) (answers: ours to theirs) → events
 //! offers, answers, control → transmit → (turn: may we talk?) (pace: has the last frame left?) → framing → bytes
 //! ```
 //! Time is passed in; nothing here reads a clock, draws randomness or waits.
@@ -12,19 +12,25 @@ extern crate alloc;
 
 mod answers;
 mod api;
-mod cut;
 mod framing;
+mod group;
 mod hop_keys;
+mod incoming;
 mod limits;
+mod measure;
 mod offers;
+mod outgoing;
 mod pace;
 mod peer;
-mod reassembly;
+mod rate;
 mod receive;
 mod rtt;
 mod shape;
 mod transmit;
 mod turn;
+
+pub use limits::HISTORY_SLOTS;
+pub use measure::{Neighbour, Signal, Slot};
 
 pub use api::{Arrival, Config, Counters, Duplex, Event, Framing, Keyring, Offer, OfferId, Owed, ParcelKind};
 
@@ -33,13 +39,14 @@ use alloc::vec::Vec;
 use answers::Answers;
 use framing::Framer;
 use hop_keys::HopKeys;
+use incoming::Incoming;
+use measure::History;
 use limits::CONTROL_QUEUE_MAX;
 use offers::Offers;
 use pace::Pace;
 use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Index, Precedence};
-use reassembly::Reassemblies;
+use picket_wire::{Index, MessageId, Precedence};
 use shape::Shape;
 use turn::Turn;
 
@@ -61,13 +68,18 @@ pub struct Link {
     hop_keys: HopKeys,
     events: VecDeque<Event>,
     counters: Counters,
+    history: History,
 }
 
 /// What is being received.
 #[derive(Debug, Default)]
 struct Inbound {
-    reassemblies: Reassemblies,
-    finished_cuts: VecDeque<(reassembly::Key, Instant, answers::Key)>,
+    incoming: Incoming,
+    finished: VecDeque<(incoming::Key, Instant, answers::Key)>,
+    /// Envelopes whose symbols neighbours said they would send to everyone.
+    announced: VecDeque<(incoming::Key, MessageId)>,
+    /// Whose authentic frame came last, and when: broken ones are probably of the same.
+    talker: Option<(Index, Instant)>,
     /// Who last used each hop address.
     senders: BTreeMap<u8, Index>,
     /// The frame under examination; kept for its allocation.
@@ -81,6 +93,8 @@ struct Outbox {
     control: VecDeque<(Option<Index>, Control)>,
     /// The frame being written; kept for its allocation.
     frame: Vec<u8>,
+    /// Its body; kept likewise.
+    symbols: Vec<u8>,
 }
 
 impl Link {
@@ -103,6 +117,7 @@ impl Link {
             hop_keys: HopKeys::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            history: History::default(),
         }
     }
 
@@ -157,6 +172,22 @@ impl Link {
         Ok(())
     }
 
+    /// Offers one envelope to several neighbours in one transmission; each answers for itself. All offers must have the
+    /// same bytes and handles of their own.
+    ///
+    /// # Errors
+    /// Gives the offers back when they are not of one envelope, or there is no room for one of them.
+    pub fn offer_to_all(&mut self, now: Instant, offers: Vec<Offer>) -> Result<(), Vec<Offer>> {
+        self.now = now;
+        let one = offers.windows(2).all(|w| w[0].bytes == w[1].bytes && w[0].identity == w[1].identity);
+        let envelopes = offers.iter().all(|o| o.kind == ParcelKind::Envelope);
+        if !one || !envelopes || offers.iter().any(|o| self.room_for(o.to, o.precedence) == 0) {
+            return Err(offers);
+        }
+        self.offers.insert_group(offers);
+        Ok(())
+    }
+
     /// Stops offering; unknown handles are ignored.
     pub fn withdraw(&mut self, offer: OfferId) {
         self.offers.remove(offer);
@@ -184,7 +215,7 @@ impl Link {
     fn drop_report(&mut self, owed: &Owed) {
         let ours = owed.identity.prefix().to_be_bytes();
         self.outbox.reports.retain(|(to, report)| {
-            *to != owed.from || !matches!(report, Control::FragmentReport { prefix, .. } if *prefix == ours)
+            *to != owed.from || !matches!(report, Control::SymbolReport { prefix, .. } if *prefix == ours)
         });
     }
 
@@ -216,6 +247,29 @@ impl Link {
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         self.wake()
+    }
+
+    /// The radio reports how strongly it receives.
+    pub fn signal(&mut self, now: Instant, signal: Signal) {
+        self.history.at(now).signal = Some(signal);
+    }
+
+    /// What happened in the last hour, minute by minute, the current one first.
+    pub fn history(&mut self, now: Instant) -> [Slot; HISTORY_SLOTS] {
+        self.history.recent(now)
+    }
+
+    /// The neighbours that offers were made to or frames heard of, by index.
+    pub fn neighbours(&self) -> impl Iterator<Item = Neighbour> {
+        let fec = self.shape.framing == Framing::Fec;
+        self.offers.peers.iter().map(move |(index, peer)| Neighbour {
+            index: *index,
+            heard: peer.heard,
+            silent: peer.probing().is_some(),
+            round_trip: peer.rtt.smoothed(),
+            noise_in: fec.then(|| peer.rate.noise_in()).flatten(),
+            noise_out: fec.then(|| peer.rate.noise_out()).flatten(),
+        })
     }
 
     /// Counters so far.

@@ -7,8 +7,15 @@ use picket_wire::time::Duration;
 /// (one byte per 254, one more for a full last block). Beyond it the run is noise until the next delimiter.
 pub(crate) const RUN_MAX: usize = FRAME_MAX + FRAME_MAX / 254 + 2;
 
-/// Bytes of hop header, fragment header and MAC around a fragment's data.
-pub(crate) const FRAGMENT_OVERHEAD: usize = 14;
+/// Bytes of hop header, fragment header and MAC around a frame's symbols.
+pub(crate) const FRAGMENT_OVERHEAD: usize = 16;
+
+/// Symbols that a full frame of a byte pipe holds: frames follow the noise in steps of one, and each symbol costs the
+/// receiver some memory and arithmetic.
+pub(crate) const SYMBOLS_PER_FRAME: usize = 8;
+
+/// Shortest symbol: 64 KiB are then 1 366 of them, which a small board decodes in some tens of milliseconds.
+pub(crate) const SYMBOL_MIN: usize = 48;
 
 /// Bytes of hop header and MAC around a whole envelope.
 pub(crate) const WHOLE_OVERHEAD: usize = 7;
@@ -72,30 +79,33 @@ pub(crate) const CONTROL_QUEUE_MAX: usize = 64;
 /// Reports waiting for air.
 pub(crate) const REPORTS_MAX: usize = 64;
 
-/// Reassemblies per neighbour: one for each precedence that may preempt another, and two spare.
-pub(crate) const REASSEMBLIES_PER_PEER: usize = 8;
+/// Envelopes arriving in symbols per neighbour: one for each precedence that may preempt another, and two spare.
+pub(crate) const INCOMING_PER_PEER: usize = 8;
 
-/// Reassemblies per link: 32 of 64 KiB are 2 MiB, what a small board can spare.
-pub(crate) const REASSEMBLIES_MAX: usize = 32;
+/// The same per link: 32 of 64 KiB are 2 MiB and a little for the code, what a small board can spare.
+pub(crate) const INCOMING_MAX: usize = 32;
 
-/// Completed reassemblies remembered, so that late fragments do not begin them anew.
-pub(crate) const FINISHED_CUTS: usize = 8;
+/// Completed envelopes remembered, so that late symbols do not begin them anew.
+pub(crate) const FINISHED: usize = 8;
 
 /// How long they are remembered: longer than any retransmission's time-out; short, because another envelope may have
 /// the same prefix.
-pub(crate) const FINISHED_CUTS_FOR: Duration = Duration::from_secs(10);
+pub(crate) const FINISHED_FOR: Duration = Duration::from_secs(10);
 
 /// Offers finished or withdrawn that a late answer can still be matched with (as stale).
 pub(crate) const FINISHED_OFFERS: usize = 64;
 
-/// Fragments in one report and thus the selective-repeat window.
-pub(crate) const REPORT_WINDOW: u16 = 64;
-
-/// A report is volunteered after so many fragments on full-duplex media: four reports a window keep it moving.
+/// A report is volunteered after so many frames of symbols on full-duplex media; after two when some were not heard.
 pub(crate) const REPORT_EVERY: u16 = 16;
 
-/// `base` of a report that says "all of it has arrived, the answer follows": above every fragment index.
-pub(crate) const REPORT_ALL: u16 = 0x7FFF;
+/// Frames of symbols on their way without a report where the air rate sets no limit.
+pub(crate) const UNREPORTED_MAX: u32 = 64;
+
+/// Framing `fec`: first frame of a transfer on a channel of unknown noise, coded bytes. Its report tells the noise.
+pub(crate) const PROBE_FRAME: usize = 255;
+
+/// Framing `fec`: bytes on air that the loss of a single frame costs besides its own: the time-out, mostly.
+pub(crate) const LOST_FRAME_COST: f32 = 400.0;
 
 /// How often [`crate::Event::Heard`] is repeated for one neighbour.
 pub(crate) const HEARD_EVERY: Duration = Duration::from_secs(1);
@@ -133,11 +143,61 @@ pub(crate) const SLOT: Duration = Duration::from_millis(200);
 /// Slots after which a silent channel is free for everyone.
 pub(crate) const SLOTS_UNTIL_OPEN: u64 = 4;
 
+/// A third station heard this lately makes the channel crowded: a few bursts of others in between.
+pub(crate) const CROWDED_FOR: Duration = Duration::from_secs(60);
+
+/// Waits drawn on a crowded channel, in half slots: two of three stations rarely draw the same of eight.
+pub(crate) const CONTENTION_MIN: u64 = 8;
+
+/// How often that window doubles when turns stay unanswered: 64 half slots are as long as a burst.
+pub(crate) const CONTENTION_SHIFTS: u32 = 3;
+
 /// A channel that is noise for longer than this without one sensible frame is talked into regardless.
 pub(crate) const NOISE_MAX: Duration = Duration::from_secs(5);
 
-/// Air time of fragments sent in full duplex without a report: what an outage may cost in vain.
+/// Air time of frames of symbols sent in full duplex without a report: what an outage may cost in vain.
 pub(crate) const UNREPORTED_AIR: Duration = Duration::from_secs(4);
 
-/// At least so many fragments though: a report every four of them must not hold up the rest.
+/// At least so many frames though: a report every four of them must not hold up the rest.
 pub(crate) const UNREPORTED_MIN: u32 = 8;
+
+/// How long after an authentic frame broken ones are taken for its sender's: a few frames of air.
+pub(crate) const TALKER_FOR: Duration = Duration::from_secs(5);
+
+/// Ways tried to read an acknowledgement of several parcels whose names are ambiguous: four such names.
+pub(crate) const CHOICES_MAX: usize = 16;
+
+/// One slot of a link's history.
+pub(crate) const HISTORY_SLOT: Duration = Duration::from_secs(60);
+
+/// Slots kept: an hour, as the airtime budgets count it; 6 kB a link.
+pub const HISTORY_SLOTS: usize = 60;
+
+/// How often a neighbour is told of a group's symbols before it is served alone.
+pub(crate) const ANNOUNCEMENTS_EACH: u8 = 2;
+
+/// Announcements remembered: one for each envelope that may be arriving.
+pub(crate) const ANNOUNCED_MAX: usize = INCOMING_MAX;
+
+/// Symbols sent of one offer at most, for each that it has: a loss of nine in ten on both ways is served; whoever asks
+/// for more lies, or had better be offered it another time. The owner withdraws what takes too long.
+pub(crate) const SYMBOLS_ALLOWED: u32 = 20;
+
+/// And so many besides, for short transfers.
+pub(crate) const SYMBOLS_ALLOWED_MORE: u32 = 512;
+
+/// A neighbour silent for so long may be forbidden to speak: everything is sent to it once without an answer.
+pub(crate) const BLIND_AFTER: Duration = Duration::from_secs(60);
+
+/// Longest pause between two such passes; they double up to it.
+pub(crate) const BLIND_MAX: Duration = Duration::from_secs(960);
+
+/// Symbols beyond those needed in a blind pass: a quarter, against a loss of a fifth, and two.
+pub(crate) const BLIND_SHARE: u16 = 4;
+
+/// Announcements to a silent neighbour before the others of its group need not wait for it: together some seconds.
+pub(crate) const AWAITED_PROBES: u32 = 5;
+
+/// Framing `fec`: a neighbour's word of the noise counts like so many bytes of our own observation: what it says comes
+/// from more, but of a while ago.
+pub(crate) const TOLD_WEIGHT: f32 = 1_500.0;

@@ -1,16 +1,18 @@
 //! Parcels offered to neighbours: what goes out next, what is on its way, what is overdue (spec §50.4–§50.6).
 
-use crate::api::{Offer, OfferId, ParcelKind};
-use crate::cut::Cut;
+use crate::api::{Framing, Offer, OfferId, ParcelKind};
+use crate::group::{Group, Membership};
 use crate::limits::{
     DATA_PROBE_MAX, DATA_PROBES, FINISHED_OFFERS, FRAGMENT_OVERHEAD, PEERS_MAX, SHRUNK_MIN, WHOLE_OVERHEAD,
 };
+use crate::outgoing::Transfer;
 use crate::peer::{Peer, Rank};
 use crate::shape::Shape;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use picket_wire::control::{Control, offer_of};
+use picket_codes::shield::Level;
+use picket_wire::control::{Control, NEED_UNKNOWN, offer_of};
 use picket_wire::frame::ack_suffix;
 use picket_wire::time::Instant;
 use picket_wire::{Index, Precedence};
@@ -22,19 +24,23 @@ pub(crate) struct Tx {
     pub(crate) offer: Offer,
     /// What the MAC of its answer covers.
     pub(crate) suffix: [u8; 17],
-    /// Its fragments, when it does not go whole.
-    pub(crate) cut: Option<Cut>,
+    /// Its symbols, when it does not go whole.
+    pub(crate) coded: Option<Transfer>,
     order: u64,
     charge: usize,
     /// How often it (or its current pass) was sent.
     tries: u32,
     sent_end: Instant,
+    /// Length and strength of its frame sent last.
+    sent_as: (usize, Level),
     due: Option<Instant>,
     /// The next transmission is a poll.
-    ask: bool,
+    pub(crate) ask: bool,
     asked: bool,
     /// The neighbour says that all of it has arrived.
     arrived: bool,
+    /// Its group, when one transmission serves several neighbours.
+    pub(crate) membership: Option<Membership>,
 }
 
 impl Tx {
@@ -48,16 +54,18 @@ impl Tx {
 pub(crate) enum Pick {
     /// The parcel in one frame.
     Whole(OfferId),
-    /// One fragment.
-    Piece(OfferId, u16),
+    /// So many symbols of it.
+    Symbols(OfferId, u16),
     /// "What do you owe me for this?"
     Poll(OfferId),
+    /// "Symbols of this will go to everyone, and are meant for you."
+    Announce(OfferId),
 }
 
 impl Pick {
     pub(crate) const fn id(self) -> OfferId {
         match self {
-            Self::Whole(id) | Self::Piece(id, _) | Self::Poll(id) => id,
+            Self::Whole(id) | Self::Symbols(id, _) | Self::Poll(id) | Self::Announce(id) => id,
         }
     }
 }
@@ -85,17 +93,36 @@ pub(crate) struct Offers {
     pub(crate) peers: BTreeMap<Index, Peer>,
     txs: BTreeMap<OfferId, Tx>,
     finished: VecDeque<Finished>,
-    shape: Shape,
+    pub(crate) groups: BTreeMap<u64, Group>,
+    pub(crate) groups_made: u64,
+    pub(crate) shape: Shape,
     order: u64,
 }
 
 impl Offers {
     pub(crate) const fn new(shape: Shape) -> Self {
-        Self { peers: BTreeMap::new(), txs: BTreeMap::new(), finished: VecDeque::new(), shape, order: 0 }
+        Self {
+            peers: BTreeMap::new(),
+            txs: BTreeMap::new(),
+            finished: VecDeque::new(),
+            groups: BTreeMap::new(),
+            groups_made: 0,
+            shape,
+            order: 0,
+        }
     }
 
     pub(crate) fn get(&self, id: OfferId) -> Option<&Tx> {
         self.txs.get(&id)
+    }
+
+    pub(crate) fn tx_mut(&mut self, id: OfferId) -> Option<&mut Tx> {
+        self.txs.get_mut(&id)
+    }
+
+    /// Whether the neighbour does not answer at the moment.
+    pub(crate) fn is_silent(&self, peer: Index) -> bool {
+        self.peers.get(&peer).is_some_and(|p| p.probing().is_some())
     }
 
     /// How many more parcels of `precedence` fit: lower ones do not count against it.
@@ -114,15 +141,17 @@ impl Offers {
         let charge = offer.bytes.len().min(self.shape.bytes / 4);
         let tx = Tx {
             suffix: suffix_of(&offer),
-            cut: cut_of(&offer, peer.frame_limit, &self.shape),
+            coded: coded(&offer, peer.whole_limit(&self.shape), &self.shape),
             order: self.order,
             charge,
             tries: 0,
             sent_end: Instant::ZERO,
+            sent_as: (0, Level::ALL[0]),
             due: None,
             ask: false,
             asked: false,
             arrived: false,
+            membership: None,
             offer,
         };
         let load = &mut peer.load[usize::from(tx.offer.precedence.bits())];
@@ -134,7 +163,11 @@ impl Offers {
 
     pub(crate) fn remove(&mut self, id: OfferId) -> Option<Tx> {
         let tx = self.txs.remove(&id)?;
+        if let Some(m) = tx.membership {
+            self.forget_member(m.group, id);
+        }
         if let Some(peer) = self.peers.get_mut(&tx.offer.to) {
+            peer.skip_blind(id);
             peer.ready.remove(&tx.rank());
             if let Some(due) = tx.due {
                 peer.flying.remove(&(due, id));
@@ -157,7 +190,7 @@ impl Offers {
         if let Some(peer) = self.peers.get_mut(&tx.offer.to)
             && tx.tries == 1
             && !tx.asked
-            && tx.cut.is_none()
+            && tx.coded.is_none()
         {
             peer.rtt.sample(now.since(tx.sent_end.max(burst_end.min(now))));
         }
@@ -174,6 +207,17 @@ impl Offers {
     /// Offers of that prefix that ended lately.
     pub(crate) fn finished(&self, from: Index, prefix: u16) -> impl Iterator<Item = &Finished> {
         self.finished.iter().filter(move |f| f.to == from && f.prefix == prefix)
+    }
+
+    /// For each prefix the suffixes of what it may mean: open offers first, then those that ended lately.
+    pub(crate) fn named(&self, from: Index, prefixes: &[[u8; 2]]) -> Vec<Vec<Named>> {
+        let of = |prefix: &[u8; 2]| {
+            let prefix = u16::from_be_bytes(*prefix);
+            let open = self.with_prefix(from, prefix).into_iter();
+            let open = open.filter_map(|id| self.get(id).map(|tx| (tx.suffix, Some(id))));
+            open.chain(self.finished(from, prefix).map(|f| (f.suffix, None))).collect()
+        };
+        prefixes.iter().map(of).collect()
     }
 
     /// An authentic frame of `from`; true when the owner is to be told of it.
@@ -218,6 +262,21 @@ impl Offers {
                 }
             }
         }
+        self.begin_blind(now);
+    }
+
+    /// Begins what is due of passes to neighbours that may not speak.
+    fn begin_blind(&mut self, now: Instant) {
+        let due: Vec<Index> = self.peers.iter().filter(|(_, p)| p.blind_due(now)).map(|(i, _)| *i).collect();
+        for index in due {
+            let Some(peer) = self.peers.get(&index) else { continue };
+            let mut all: Vec<&Tx> = peer.prefixes.iter().filter_map(|(_, id)| self.txs.get(id)).collect();
+            all.sort_by_key(|tx| tx.rank());
+            let pass = all.iter().map(|tx| (tx.offer.id, tx.coded.as_ref().map_or(0, Transfer::blind_pass))).collect();
+            if let Some(peer) = self.peers.get_mut(&index) {
+                peer.begin_blind(now, pass);
+            }
+        }
     }
 
     fn overdue(&self, index: Index, now: Instant, patience: Patience) -> Option<OfferId> {
@@ -255,13 +314,24 @@ impl Offers {
         let best = self.peers.values().filter_map(|p| self.candidate(p, now)).min()?;
         let tx = self.txs.get(&best.2)?;
         let probe = self.peers.get(&tx.offer.to).and_then(Peer::probing);
-        Some(match (&tx.cut, probe) {
+        if let Some((id, left)) = self.peers.get(&tx.offer.to).and_then(Peer::blind) {
+            return Some(match &tx.coded {
+                Some(coded) => Pick::Symbols(id, left.min(self.fitting_symbols(tx.offer.to, coded.symbol()))),
+                None => Pick::Whole(id),
+            });
+        }
+        Some(match (&tx.coded, probe) {
+            (Some(_), Some(_)) if tx.membership.is_some_and(|m| !m.knows) => Pick::Announce(best.2),
             _ if tx.ask => Pick::Poll(best.2),
+            (Some(_), None) if self.untold(tx).is_some() => Pick::Announce(self.untold(tx).unwrap_or(best.2)),
             (None, None) => Pick::Whole(best.2),
             (None, Some(n)) if n < DATA_PROBES && !tx.arrived && tx.offer.bytes.len() <= DATA_PROBE_MAX => {
                 Pick::Whole(best.2)
             }
-            (Some(cut), None) => cut.next().map_or(Pick::Poll(best.2), |piece| Pick::Piece(best.2, piece)),
+            (Some(coded), None) => match coded.due() {
+                0 => Pick::Poll(best.2),
+                due => Pick::Symbols(best.2, due.min(self.fitting_symbols(tx.offer.to, coded.symbol()))),
+            },
             (_, Some(_)) => Pick::Poll(best.2),
         })
     }
@@ -271,14 +341,44 @@ impl Offers {
         match peer.probe_at() {
             None => first,
             Some(at) if at > now => None,
-            Some(_) => first.or_else(|| self.txs.get(&peer.flying.first()?.1).map(Tx::rank)),
+            Some(_) => match peer.blind() {
+                Some((id, _)) => self.txs.get(&id).map(Tx::rank),
+                None => first.or_else(|| self.txs.get(&peer.flying.first()?.1).map(Tx::rank)),
+            },
         }
+    }
+
+    /// Symbols of `symbol` bytes in the next frame to this neighbour.
+    fn fitting_symbols(&self, to: Index, symbol: u8) -> u16 {
+        let Some(peer) = self.peers.get(&to) else { return 1 };
+        let symbols = peer.whole_limit(&self.shape).saturating_sub(FRAGMENT_OVERHEAD) / usize::from(symbol).max(1);
+        u16::try_from(symbols).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// How strongly a frame of `len` bytes to `to` is coded that goes alone.
+    pub(crate) fn level(&self, to: Index, len: usize) -> Level {
+        match self.peers.get(&to) {
+            Some(peer) => peer.rate.level_alone(len, self.shape.coded_max),
+            None => crate::rate::level_for_all(len),
+        }
+    }
+
+    /// The same for symbols of `id`: for a group, as its worst member needs it.
+    pub(crate) fn level_of_symbols(&self, id: OfferId, len: usize) -> Level {
+        let members = self.get(id).into_iter().chain(self.fellows(id));
+        let levels = members.filter_map(|tx| self.peers.get(&tx.offer.to)).map(|peer| {
+            let (level, fits) = peer.rate.level_long(FRAGMENT_OVERHEAD, self.shape.coded_max);
+            // A frame cut for a better channel than this one.
+            if len <= fits { level } else { peer.rate.level_alone(len, self.shape.coded_max) }
+        });
+        levels.max_by_key(|level| level.parity()).unwrap_or(Level::ALL[0])
     }
 
     /// Whether anything else could follow at once after `pick`.
     pub(crate) fn more_after(&self, pick: Pick) -> bool {
-        let own = self.txs.get(&pick.id()).and_then(|tx| tx.cut.as_ref()).map_or(0, Cut::sendable_count);
-        if matches!(pick, Pick::Piece(..)) && own > 1 {
+        if let Pick::Symbols(id, symbols) = pick
+            && self.txs.get(&id).and_then(|tx| tx.coded.as_ref()).is_some_and(|coded| coded.due() > symbols)
+        {
             return true;
         }
         let open = self.peers.values().filter(|p| p.probing().is_none());
@@ -287,32 +387,40 @@ impl Offers {
 
     /// `pick` was given to the medium and has left at `end`; `asking` when the frame asks for an answer. Returns
     /// whether it was a retransmission.
-    pub(crate) fn sent(&mut self, pick: Pick, end: Instant, asking: bool, me: Index) -> bool {
+    pub(crate) fn sent(&mut self, pick: Pick, sent: Sent, me: Index) -> bool {
+        let Sent { end, asking, len, level } = sent;
         let id = pick.id();
+        if matches!(pick, Pick::Announce(_)) {
+            self.was_told(id);
+        }
         let Some(tx) = self.txs.get_mut(&id) else { return false };
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return false };
         let mut again = false;
         let mut stays_ready = false;
-        match (pick, &mut tx.cut) {
-            (Pick::Piece(_, piece), Some(cut)) => {
-                again = cut.sent(piece, asking);
-                stays_ready = cut.next().is_some() && peer.probing().is_none();
+        match (pick, &mut tx.coded) {
+            (Pick::Symbols(_, symbols), Some(coded)) => {
+                again = coded.sent(symbols, asking);
+                stays_ready = coded.due() > 0 && peer.probing().is_none();
+                tx.sent_as = (len, level);
             }
-            (Pick::Poll(_), cut) => {
-                if let Some(cut) = cut {
-                    cut.polled();
+            (Pick::Poll(_), coded) => {
+                if let Some(coded) = coded {
+                    coded.polled();
                 }
                 (tx.ask, tx.asked) = (false, true);
             }
-            (Pick::Whole(_) | Pick::Piece(..), _) => {
+            (Pick::Announce(_), _) => {}
+            (Pick::Whole(_) | Pick::Symbols(..), _) => {
                 again = tx.tries > 0;
                 tx.asked = false;
                 tx.tries += 1;
+                tx.sent_as = (len, level);
             }
         }
         tx.sent_end = end;
         let wait = peer.rtt.wait(&self.shape.bounds);
-        if peer.probing().is_some() {
+        let symbols = if let Pick::Symbols(_, symbols) = pick { symbols } else { 0 };
+        if peer.probing().is_some() && !peer.sent_blind(id, symbols, end) {
             peer.probed(end, wait, me, tx.offer.to);
         }
         if let Some(due) = tx.due.take() {
@@ -324,28 +432,35 @@ impl Offers {
             tx.due = Some(due);
             peer.flying.insert((due, id));
         }
+        self.sent_to_group(pick);
         again
     }
 
-    /// The neighbour reports what it has of the parcel(s) with this prefix.
-    pub(crate) fn report(&mut self, from: Index, prefix: u16, base: u16, have: u64) {
-        for id in self.with_prefix(from, prefix) {
+    /// The neighbour reports how much it needs of the parcel(s) with this prefix, and how noisy our frames arrive.
+    pub(crate) fn report(&mut self, from: Index, report: &Report) {
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.rate.told(report.noise);
+        }
+        for id in self.with_prefix(from, report.prefix) {
             let Some(tx) = self.txs.get_mut(&id) else { continue };
             let half = self.shape.half;
-            match &mut tx.cut {
-                Some(cut) if cut.started() || tx.asked => {
-                    let progress = cut.report(base, have, half);
+            match &mut tx.coded {
+                Some(coded) if coded.started() || tx.asked || tx.membership.is_some() => {
+                    let progress = coded.report(report.need, report.next, half);
                     tx.arrived = progress.all;
                     tx.asked = false;
-                    let (arrived, lost, sendable) = (progress.arrived, progress.lost, cut.next().is_some());
-                    self.adapt(id, arrived, lost);
-                    if sendable {
+                    let due = coded.due() > 0;
+                    self.adapt(id, u32::from(progress.arrived), u32::from(progress.lost));
+                    if report.need == NEED_UNKNOWN {
+                        self.knows_nothing(id);
+                        self.make_ready(id);
+                    } else if self.confirmed(id) && due {
                         self.make_ready(id);
                     }
                 }
                 None if tx.asked => {
                     tx.asked = false;
-                    tx.arrived = base > 0;
+                    tx.arrived = report.need != NEED_UNKNOWN;
                     if !tx.arrived {
                         self.make_ready(id);
                     }
@@ -358,16 +473,16 @@ impl Offers {
     /// The answer to `id` is overdue though the neighbour is there: what goes out again is a question where that is
     /// cheaper, the parcel (or its next missing piece) otherwise.
     fn lose(&mut self, id: OfferId) {
+        if self.tell_again(id) {
+            return self.make_ready(id);
+        }
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let asked = core::mem::take(&mut tx.asked);
-        match &mut tx.cut {
-            Some(cut) => {
+        match &mut tx.coded {
+            Some(coded) => {
                 tx.ask = !asked || tx.arrived;
                 if !tx.ask {
-                    cut.rewind();
-                    if cut.next().is_none() {
-                        cut.restart();
-                    }
+                    coded.nudge();
                 }
             }
             None => tx.ask = tx.arrived || self.shape.ask_first && !asked,
@@ -375,14 +490,21 @@ impl Offers {
         if asked {
             tx.arrived = false;
         }
-        let noisy = self.shape.noisy && tx.cut.is_none() && tx.tries >= 2 && tx.offer.bytes.len() > 2 * SHRUNK_MIN;
-        if noisy {
+        let whole = tx.coded.is_none();
+        if self.shape.framing == Framing::Fec
+            && whole
+            && !asked
+            && let Some(peer) = self.peers.get_mut(&tx.offer.to)
+        {
+            peer.rate.lost(tx.sent_as.0, tx.sent_as.1);
+        }
+        if self.shape.noisy && whole && tx.tries >= 2 && tx.offer.bytes.len() > 2 * SHRUNK_MIN {
             self.adapt(id, 0, 1);
         }
         self.make_ready(id);
     }
 
-    fn make_ready(&mut self, id: OfferId) {
+    pub(crate) fn make_ready(&mut self, id: OfferId) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
         if let Some(due) = tx.due.take() {
@@ -391,18 +513,18 @@ impl Offers {
         peer.ready.insert(tx.rank());
     }
 
-    /// Follows the losses with the frame length; what has not arrived in any part is cut anew.
+    /// Where frames are not coded: follows the losses with their length.
     fn adapt(&mut self, id: OfferId, arrived: u32, lost: u32) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
         if !self.shape.noisy {
             return;
         }
-        let used = tx.cut.as_ref().map_or(tx.offer.bytes.len() + WHOLE_OVERHEAD, |c| c.piece() + FRAGMENT_OVERHEAD);
+        let used = if tx.coded.is_some() { tx.sent_as.0 } else { tx.offer.bytes.len() + WHOLE_OVERHEAD };
         if lost > 0 && lost * 2 >= arrived {
             peer.frame_limit = peer.frame_limit.min((used / 2).max(SHRUNK_MIN));
-            if tx.cut.as_ref().is_none_or(Cut::untouched) && tx.offer.kind == ParcelKind::Envelope {
-                tx.cut = cut_of(&tx.offer, peer.frame_limit, &self.shape).or_else(|| tx.cut.take());
+            if tx.coded.is_none() {
+                tx.coded = coded(&tx.offer, peer.frame_limit, &self.shape);
             }
         } else if lost == 0 && arrived >= 4 {
             peer.frame_limit = (peer.frame_limit + peer.frame_limit / 4).min(self.shape.frame_max);
@@ -421,10 +543,40 @@ impl Offers {
     }
 }
 
-fn cut_of(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Cut> {
+/// What an answer may name: the suffix its MAC covers, and the offer if it is still open.
+pub(crate) type Named = ([u8; 17], Option<OfferId>);
+
+/// What is known of a frame that was handed to the medium.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    /// When it has left.
+    pub(crate) end: Instant,
+    /// It asks for an answer.
+    pub(crate) asking: bool,
+    /// Its length, framing excluded.
+    pub(crate) len: usize,
+    /// How strongly it was coded.
+    pub(crate) level: Level,
+}
+
+/// A neighbour's report (spec §20.6).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    /// The first two bytes of the envelope's identity.
+    pub(crate) prefix: u16,
+    /// Symbols it still needs.
+    pub(crate) need: u16,
+    /// One more than the greatest symbol id it heard.
+    pub(crate) next: u16,
+    /// How noisy our frames arrive.
+    pub(crate) noise: u8,
+}
+
+/// The symbols of an envelope too long for a frame of `frame_limit` bytes.
+pub(crate) fn coded(offer: &Offer, frame_limit: usize, shape: &Shape) -> Option<Transfer> {
     let whole = offer.kind == ParcelKind::Control || offer.bytes.len() + WHOLE_OVERHEAD <= frame_limit;
-    let piece = frame_limit.saturating_sub(FRAGMENT_OVERHEAD);
-    (!whole).then(|| Cut::new(offer.bytes.len(), piece, shape.pieces_on_air(frame_limit)))
+    let limit = shape.frames_on_air(frame_limit);
+    (!whole).then(|| Transfer::new(&offer.bytes, &offer.identity, shape.symbol, limit))
 }
 
 /// Spec §50.4: envelopes answer for the hop byte they were offered with, control messages for their `hops`.

@@ -1,10 +1,13 @@
 //! What is known of one neighbour: what waits for it, what is on its way, how long it takes to answer, whether it is
 //! silent (spec §50.6).
 
-use crate::api::OfferId;
-use crate::limits::{HEARD_EVERY, PROBE_JITTER, PROBE_MAX};
+use crate::api::{Framing, OfferId};
+use crate::limits::{BLIND_AFTER, BLIND_MAX, FRAGMENT_OVERHEAD, HEARD_EVERY, PROBE_JITTER, PROBE_MAX};
+use crate::rate::Rate;
 use crate::rtt::Rtt;
+use crate::shape::Shape;
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use core::cmp::Reverse;
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Index, Precedence};
@@ -27,21 +30,28 @@ pub(crate) struct Peer {
     pub(crate) rtt: Rtt,
     /// When an authentic frame of it last came.
     pub(crate) heard: Option<Instant>,
-    /// Longest frame worth sending, from the losses seen.
+    /// Longest frame worth sending, from the losses seen, where frames are not coded.
     pub(crate) frame_limit: usize,
+    /// Noise between us, where they are.
+    pub(crate) rate: Rate,
     reported: Option<Instant>,
     silence: Option<Silence>,
 }
 
-/// A neighbour that does not answer: one probe at a time.
-#[derive(Clone, Copy, Debug)]
+/// A neighbour that does not answer: one probe at a time; now and then everything once, in case it only may not speak.
+#[derive(Clone, Debug)]
 struct Silence {
     probes: u32,
     next: Instant,
+    /// When the next blind pass is due, and the pause after it.
+    blind_at: Instant,
+    blind_pause: Duration,
+    /// What a pass still has to send, last first: the offer and how many symbols (0: it goes whole).
+    blind: Vec<(OfferId, u16)>,
 }
 
 impl Peer {
-    pub(crate) const fn new(frame_limit: usize) -> Self {
+    pub(crate) fn new(frame_limit: usize) -> Self {
         Self {
             ready: BTreeSet::new(),
             flying: BTreeSet::new(),
@@ -50,8 +60,17 @@ impl Peer {
             rtt: Rtt::new(),
             heard: None,
             frame_limit,
+            rate: Rate::default(),
             reported: None,
             silence: None,
+        }
+    }
+
+    /// Longest frame, framing excluded, that is worth sending to it now.
+    pub(crate) fn whole_limit(&self, shape: &Shape) -> usize {
+        match shape.framing {
+            Framing::Fec => self.rate.level_long(FRAGMENT_OVERHEAD, shape.coded_max).1,
+            Framing::Cobs | Framing::Packet => self.frame_limit,
         }
     }
 
@@ -77,23 +96,73 @@ impl Peer {
     }
 
     /// Ends a silence; true when there was one.
-    pub(crate) const fn break_silence(&mut self) -> bool {
+    pub(crate) fn break_silence(&mut self) -> bool {
         self.silence.take().is_some()
     }
 
     /// The neighbour owes an answer and nothing was heard since: from now on only probes.
     pub(crate) fn fall_silent(&mut self, now: Instant) {
-        self.silence.get_or_insert(Silence { probes: 0, next: now });
+        self.silence.get_or_insert_with(|| Silence {
+            probes: 0,
+            next: now,
+            blind_at: now + BLIND_AFTER,
+            blind_pause: BLIND_AFTER,
+            blind: Vec::new(),
+        });
+    }
+
+    /// Whether a blind pass is to begin.
+    pub(crate) fn blind_due(&self, now: Instant) -> bool {
+        self.silence.as_ref().is_some_and(|s| s.blind_at <= now && s.next <= now && s.blind.is_empty())
+    }
+
+    /// Begins a blind pass over these offers, the first one first.
+    pub(crate) fn begin_blind(&mut self, now: Instant, mut offers: Vec<(OfferId, u16)>) {
+        if let Some(silence) = &mut self.silence {
+            offers.reverse();
+            silence.blind = offers;
+            silence.blind_pause = silence.blind_pause.times(2).min(BLIND_MAX);
+            silence.blind_at = now + silence.blind_pause;
+        }
+    }
+
+    /// What a blind pass sends next.
+    pub(crate) fn blind(&self) -> Option<(OfferId, u16)> {
+        self.silence.as_ref()?.blind.last().copied()
+    }
+
+    /// A frame of a blind pass was sent, `symbols` of them in it, and has left at `end`; false when there is no pass.
+    pub(crate) fn sent_blind(&mut self, id: OfferId, symbols: u16, end: Instant) -> bool {
+        let Some(silence) = &mut self.silence else { return false };
+        let Some((of, left)) = silence.blind.last_mut() else { return false };
+        if *of != id {
+            return false;
+        }
+        *left = left.saturating_sub(symbols);
+        if *left == 0 {
+            silence.blind.pop();
+        }
+        silence.next = end;
+        // A pass takes its time; the pause is counted from its end.
+        silence.blind_at = end + silence.blind_pause;
+        true
+    }
+
+    /// An offer has ended.
+    pub(crate) fn skip_blind(&mut self, id: OfferId) {
+        if let Some(silence) = &mut self.silence {
+            silence.blind.retain(|(of, _)| *of != id);
+        }
     }
 
     /// Number of the probe that is due next; `None` while the neighbour is not silent.
     pub(crate) fn probing(&self) -> Option<u32> {
-        self.silence.map(|s| s.probes)
+        self.silence.as_ref().map(|s| s.probes)
     }
 
     /// When the next probe may leave.
     pub(crate) fn probe_at(&self) -> Option<Instant> {
-        self.silence.map(|s| s.next)
+        self.silence.as_ref().map(|s| s.next)
     }
 
     /// A probe was sent and has left at `end`. Pauses double from `wait` to [`PROBE_MAX`]; the jitter is drawn from

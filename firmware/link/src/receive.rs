@@ -5,16 +5,17 @@ use crate::answers::{Key, Polled, Verdict};
 use crate::api::{Arrival, Event, Keyring, ParcelKind};
 use crate::framing::{Found, decode, later_starts};
 use crate::hop_keys::HopKeys;
-use crate::limits::{FINISHED_CUTS, FINISHED_CUTS_FOR, REPORT_ALL, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS};
-use crate::offers::hop_and_round;
-use crate::reassembly::{self, Taken};
+use crate::incoming::{self, Taken};
+use crate::limits::{ANNOUNCED_MAX, CHOICES_MAX, FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR};
+use crate::offers::{Named, Report, hop_and_round};
 use alloc::vec::Vec;
-use picket_wire::control::{Control, offer_of};
-use picket_wire::envelope::{Envelope, FLAG_TURN, HOP_BYTE, set_flags};
-use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked};
+use picket_codes::shield::Level;
+use picket_wire::control::{Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN, Prefixes};
+use picket_wire::envelope::{Envelope, FLAG_TURN, set_flags};
+use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked, ack_many_suffix};
 use picket_wire::limits::WIRE_VERSION;
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Index, Precedence};
+use picket_wire::{Identity, Index, MessageId, Precedence};
 
 /// Why a run of bytes gave no frame for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ enum Drop {
 impl Link {
     pub(crate) fn receive_bytes(&mut self, now: Instant, bytes: &[u8], keys: &dyn Keyring) {
         self.counters.rx_bytes += bytes.len() as u64;
+        self.history.at(now).heard_air += self.pace.air(bytes.len());
         if bytes.iter().any(|&b| b != 0) {
             self.turn.bytes(now);
         }
@@ -39,9 +41,53 @@ impl Link {
             match found {
                 Found::Run(run) => self.run(now, &run, keys),
                 Found::Overlong(len) => self.counters.dropped_noise += len as u64,
+                Found::Coded { mut frame, level, body, errors } => self.coded(now, &mut frame, (level, body, errors), keys),
+                Found::Broken { level, body } => {
+                    self.counters.dropped_broken += 1;
+                    self.history.at(now).bad_frames += 1;
+                    self.broken(now, level, body);
+                }
             }
         }
         self.turn.settle(self.framer.in_frame());
+    }
+
+    /// A frame that was decoded. One that nobody's key verifies is taken for a false find where the code proves little.
+    fn coded(&mut self, now: Instant, frame: &mut [u8], (level, body, errors): (Level, usize, usize), keys: &dyn Keyring) {
+        let talker = self.inbound.talker.take();
+        match self.frame(now, frame, keys) {
+            Ok(()) => self.repaired(now, body, errors),
+            Err(Drop::StaleAnswer | Drop::Body) => self.repaired(now, body, errors),
+            Err(drop @ (Drop::Noise | Drop::Version | Drop::Generation | Drop::Mac | Drop::NotForUs)) => {
+                let proven = level.parity() >= PROVING_PARITY;
+                self.inbound.talker = self.inbound.talker.or(talker);
+                if proven || drop == Drop::NotForUs {
+                    return self.count(drop, frame.len());
+                }
+                self.framer.reject();
+                self.broken(now, level, body);
+            }
+        }
+    }
+
+    fn repaired(&mut self, now: Instant, body: usize, errors: usize) {
+        self.counters.corrected += errors as u64;
+        let slot = self.history.at(now);
+        (slot.coded_bytes, slot.wrong_bytes) = (slot.coded_bytes + body as u64, slot.wrong_bytes + errors as u64);
+        if let Some((talker, _)) = self.inbound.talker
+            && let Some(peer) = self.offers.peers.get_mut(&talker)
+        {
+            peer.rate.heard(body, errors);
+        }
+    }
+
+    fn broken(&mut self, now: Instant, level: Level, body: usize) {
+        if let Some((talker, at)) = self.inbound.talker
+            && now.since(at) < TALKER_FOR
+            && let Some(peer) = self.offers.peers.get_mut(&talker)
+        {
+            peer.rate.broken(body, level);
+        }
     }
 
     /// A whole run is one frame, or noise with a frame at its end.
@@ -50,7 +96,10 @@ impl Link {
         if let Err(drop) = self.try_run(now, run, &mut frame, keys) {
             match self.salvage(now, run, drop, &mut frame, keys) {
                 Some(noise) => self.counters.dropped_noise += noise as u64,
-                None => self.count(drop, run.len()),
+                None => {
+                    self.history.at(now).bad_frames += u32::from(matches!(drop, Drop::Noise | Drop::Mac));
+                    self.count(drop, run.len());
+                }
             }
         }
         self.inbound.frame = frame;
@@ -72,8 +121,7 @@ impl Link {
         frame: &mut Vec<u8>,
         keys: &dyn Keyring,
     ) -> Option<usize> {
-        let packet = self.shape.framing == crate::Framing::Packet;
-        if packet || matches!(drop, Drop::StaleAnswer | Drop::Body) {
+        if self.shape.framing != crate::Framing::Cobs || matches!(drop, Drop::StaleAnswer | Drop::Body) {
             return None;
         }
         let ours = WIRE_VERSION << 5 | (keys.net().generation & 0b111) << 2;
@@ -110,12 +158,28 @@ impl Link {
             return self.broadcast(now, unmasked, keys);
         }
         if unmasked.to() != keys.me().low() {
-            self.turn.overheard();
+            let reserve = self.reserved_by(&unmasked);
+            self.turn.overheard(now, reserve);
             return Err(Drop::NotForUs);
         }
-        match answered_prefix(&unmasked) {
-            Some(prefix) => self.answer(now, unmasked, prefix, keys),
+        match answered(&unmasked) {
+            Some(Answered::One(prefix)) => self.answer(now, unmasked, prefix, keys),
+            Some(Answered::Many(prefixes)) => self.answer_many(now, unmasked, &prefixes, keys),
             None => self.pairwise(now, unmasked, keys),
+        }
+    }
+
+    /// A report to a station that we may not hear: what it asks for will be on air next. Not authenticated: whoever
+    /// forges it could as well talk all the time.
+    fn reserved_by(&self, frame: &Unmasked<'_>) -> Duration {
+        if frame.kind() != Kind::Control {
+            return Duration::ZERO;
+        }
+        match Control::decode(frame.body()) {
+            Ok(Control::SymbolReport { need, .. }) if need != NEED_UNKNOWN => {
+                self.pace.air(usize::from(need) * usize::from(self.shape.symbol))
+            }
+            Ok(_) | Err(_) => Duration::ZERO,
         }
     }
 
@@ -123,7 +187,11 @@ impl Link {
     fn broadcast(&mut self, now: Instant, frame: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
         let low = frame.from();
         let frame = frame.authenticate(&keys.net().mac, Around::default()).map_err(|_| Drop::Mac)?;
-        let Ok(Body::Control(message)) = frame.body() else { return Err(Drop::Body) };
+        let message = match frame.body() {
+            Ok(Body::Control(message)) => message,
+            Ok(Body::Fragment(fragment)) => return self.to_everyone(now, low, &fragment),
+            Ok(Body::Envelope(_)) | Err(_) => return Err(Drop::Body),
+        };
         let named = match message {
             Control::Hello(hello) if hello.index.low() == low => Some(hello.index),
             Control::Claim(claim) => Some(claim.gateway).filter(|g| g.low() == low),
@@ -144,6 +212,33 @@ impl Link {
         Ok(())
     }
 
+    /// Symbols for several stations: taken if their sender has said that they are meant for us too.
+    fn to_everyone(&mut self, now: Instant, low: u8, fragment: &Fragment<'_>) -> Result<(), Drop> {
+        let (prefix, total) = (fragment.head.prefix, fragment.head.total);
+        let meant = |k: &incoming::Key| k.from.low() == low && (k.prefix, k.total) == (prefix, total);
+        // More is coming, and nobody is asked: like talk between others.
+        self.turn.overheard(now, Duration::ZERO);
+        let key = self.inbound.announced.iter().map(|(key, _)| *key).find(meant);
+        let Some(key) = key else { return Err(Drop::NotForUs) };
+        self.counters.rx_frames += 1;
+        self.fragment(now, key.from, fragment);
+        Ok(())
+    }
+
+    fn announced(&mut self, now: Instant, from: Index, id: MessageId, total: u32) {
+        let key = incoming::Key { from, prefix: u16::from_be_bytes([id.0[0], id.0[1]]), total };
+        self.inbound.announced.retain(|(k, _)| *k != key);
+        if self.inbound.announced.len() >= ANNOUNCED_MAX {
+            self.inbound.announced.pop_front();
+        }
+        self.inbound.announced.push_back((key, id));
+        // Told again in the middle: what is needed; told the first time: all.
+        match self.inbound.incoming.report(key) {
+            Some((need, next)) => self.report(from, key.prefix, need, next),
+            None => self.polled(now, from, key.prefix),
+        }
+    }
+
     fn pairwise(&mut self, now: Instant, frame: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
         let low = frame.from();
         let (peer, frame) = self.authenticate(frame, keys).ok_or(Drop::Mac)?;
@@ -156,14 +251,14 @@ impl Link {
             }
             Ok(Body::Fragment(fragment)) => {
                 self.fragment(now, peer, &fragment);
-                fragment.turn
+                fragment.head.turn
             }
             Ok(Body::Control(message)) => self.control(now, peer, message)?,
             Err(_) => return Err(Drop::Body),
         };
         self.turn.heard(given && self.shape.half);
         if given && self.shape.half {
-            for key in self.inbound.reassemblies.touched(peer) {
+            for key in self.inbound.incoming.touched(peer) {
                 self.queue_report(key);
             }
         }
@@ -220,6 +315,51 @@ impl Link {
         Err(if known { Drop::Mac } else { Drop::StaleAnswer })
     }
 
+    /// The MAC of an acknowledgement of several parcels covers all of them; where two offers share a prefix, each is
+    /// tried.
+    fn answer_many(
+        &mut self,
+        now: Instant,
+        frame: Unmasked<'_>,
+        prefixes: &Prefixes,
+        keys: &dyn Keyring,
+    ) -> Result<(), Drop> {
+        let mut frame = frame;
+        let mut known = false;
+        for peer in keys.stations(frame.from()) {
+            let named = self.offers.named(peer, prefixes.as_slice());
+            if named.iter().any(Vec::is_empty) {
+                continue;
+            }
+            known = true;
+            for choice in choices(&named) {
+                let suffix = ack_many_suffix(choice.iter().map(|(suffix, _)| suffix));
+                match try_key(&mut self.hop_keys, frame, peer, &suffix, keys) {
+                    Ok(_) => {
+                        self.authentic(now, peer);
+                        self.turn.heard(false);
+                        choice.iter().for_each(|(_, id)| self.accepted(now, *id));
+                        return Ok(());
+                    }
+                    Err(back) => frame = back,
+                }
+            }
+        }
+        Err(if known { Drop::Mac } else { Drop::StaleAnswer })
+    }
+
+    /// One of several acknowledged parcels; `None` for one that had ended before.
+    fn accepted(&mut self, now: Instant, id: Option<crate::OfferId>) {
+        let Some(id) = id else {
+            self.counters.stale_answers += 1;
+            return;
+        };
+        if let Some(tx) = self.offers.answered(now, id, self.turn.burst_end()) {
+            self.history.at(now).delivered_out += tx.offer.bytes.len() as u64;
+            self.events.push_back(Event::Accepted { offer: id, delivered: None });
+        }
+    }
+
     fn accept(&mut self, now: Instant, peer: Index, id: crate::OfferId, frame: &Authentic<'_>) -> Result<(), Drop> {
         self.authentic(now, peer);
         self.turn.heard(false);
@@ -233,13 +373,18 @@ impl Link {
             }
             Ok(_) | Err(_) => return Err(Drop::Body),
         };
-        self.offers.answered(now, id, self.turn.burst_end());
+        let tx = self.offers.answered(now, id, self.turn.burst_end());
+        if let (Some(tx), Event::Accepted { .. }) = (tx, &event) {
+            self.history.at(now).delivered_out += tx.offer.bytes.len() as u64;
+        }
         self.events.push_back(event);
         Ok(())
     }
 
     fn authentic(&mut self, now: Instant, peer: Index) {
         self.counters.rx_frames += 1;
+        self.history.at(now).good_frames += 1;
+        self.inbound.talker = Some((peer, now));
         if self.offers.hear(now, peer) {
             self.events.push_back(Event::Heard(peer));
         }
@@ -257,7 +402,10 @@ impl Link {
 
     fn arrived(&mut self, now: Instant, arrival: Arrival) {
         match self.answers.heard(now, Key::from(arrival.owed())) {
-            Verdict::New => self.events.push_back(Event::Arrived(arrival)),
+            Verdict::New => {
+                self.history.at(now).delivered_in += arrival.bytes.len() as u64;
+                self.events.push_back(Event::Arrived(arrival));
+            }
             Verdict::Duplicate => self.counters.duplicates += 1,
         }
     }
@@ -273,15 +421,21 @@ impl Link {
                 let bytes = bytes.to_vec();
                 self.arrived(now, Arrival { from, kind: ParcelKind::Control, identity, bytes });
             }
-            Control::FragmentReport { prefix, base, have } => {
-                self.offers.report(from, u16::from_be_bytes(prefix), base, have);
+            Control::SymbolReport { prefix, need, next, noise } => {
+                self.offers.report(from, &Report { prefix: u16::from_be_bytes(prefix), need, next, noise });
             }
             Control::Poll { prefix } => {
                 self.polled(now, from, u16::from_be_bytes(prefix));
                 return Ok(true);
             }
             // Answers were tried with what they answer; without it they prove nothing.
-            Control::Ack { .. } | Control::AckDelivered { .. } | Control::Refuse { .. } => return Err(Drop::Body),
+            Control::Ack { .. } | Control::AckDelivered { .. } | Control::Refuse { .. } | Control::AckMany(_) => {
+                return Err(Drop::Body);
+            }
+            Control::Announce { id, total } => {
+                self.announced(now, from, id, total);
+                return Ok(true);
+            }
             // Presence is for all in earshot (spec §20.3).
             Control::Hello(_) => return Err(Drop::Body),
             Control::Attach(_) | Control::Attached { .. } | Control::Drained { .. } => {
@@ -292,92 +446,103 @@ impl Link {
     }
 
     fn polled(&mut self, now: Instant, from: Index, prefix: u16) {
-        let partial = self.inbound.reassemblies.with_prefix(from, prefix);
+        let partial = self.inbound.incoming.with_prefix(from, prefix);
         for key in &partial {
             self.queue_report(*key);
         }
         let nothing_partial = partial.is_empty();
         match self.answers.polled(now, from, prefix) {
-            Polled::Unknown if nothing_partial => self.report(from, prefix, 0, 0),
-            Polled::Pending if nothing_partial => self.report(from, prefix, REPORT_ALL, 0),
+            Polled::Unknown if nothing_partial => {
+                let announced = self.inbound.announced.iter().any(|(k, _)| (k.from, k.prefix) == (from, prefix));
+                self.report(from, prefix, if announced { NEED_ALL } else { NEED_UNKNOWN }, 0);
+            }
+            Polled::Pending if nothing_partial => self.report(from, prefix, NEED_NOTHING, 0),
             Polled::Unknown | Polled::Pending | Polled::Answered => {}
         }
     }
 
     fn fragment(&mut self, now: Instant, from: Index, fragment: &Fragment<'_>) {
-        let key = reassembly::Key { from, prefix: fragment.prefix, total: fragment.total };
-        if let Some(owed) = self.finished_cut(now, key, fragment) {
+        let key = incoming::Key { from, prefix: fragment.head.prefix, total: fragment.head.total };
+        if let Some(owed) = self.finished(now, key, fragment) {
             self.counters.duplicates += 1;
-            if fragment.turn {
+            if fragment.head.turn {
                 self.answers.heard(now, owed);
             }
             return;
         }
-        match self.inbound.reassemblies.take(key, fragment) {
+        match self.inbound.incoming.take(key, fragment) {
             Taken::Duplicate => self.counters.duplicates += 1,
             Taken::Restarted => self.counters.dropped_fragment += 1,
-            Taken::Stored { gap } => {
-                let unreported = self.inbound.reassemblies.unreported(key);
-                let volunteer = unreported >= if gap { 2 } else { REPORT_EVERY };
-                if !self.shape.half && volunteer && !fragment.turn {
+            Taken::Stored { .. } => {
+                let (frames, gap) = self.inbound.incoming.unreported(key);
+                let volunteer = frames >= if gap { 2 } else { REPORT_EVERY };
+                if !self.shape.half && volunteer && !fragment.head.turn {
                     self.queue_report(key);
                 }
             }
-            Taken::Complete(bytes) => return self.reassembled(now, key, &bytes),
+            Taken::Complete(identity, bytes) => return self.complete(now, key, identity, bytes),
+            Taken::Poisoned => return self.poisoned(key),
         }
-        if fragment.turn {
+        if fragment.head.turn {
             self.queue_report(key);
         }
     }
 
-    /// The offer that fragments of this key completed lately. It counts only while its answer is remembered, and not
-    /// when the first fragment shows another offer of the same envelope.
-    fn finished_cut(&mut self, now: Instant, key: reassembly::Key, fragment: &Fragment<'_>) -> Option<Key> {
-        let at = self.inbound.finished_cuts.iter().position(|(k, ..)| *k == key)?;
-        let (_, since, owed) = *self.inbound.finished_cuts.get(at)?;
-        let another = fragment.index == 0
-            && fragment.data.len() > HOP_BYTE
-            && offer_of(fragment.data) != (owed.hop_limit, owed.round);
-        if another || now.since(since) >= FINISHED_CUTS_FOR || !self.answers.remembers(now, &owed) {
-            self.inbound.finished_cuts.remove(at);
+    /// What was put together is not what was offered: the sender begins again.
+    fn poisoned(&mut self, key: incoming::Key) {
+        self.counters.dropped_fragment += 1;
+        self.report(key.from, key.prefix, NEED_UNKNOWN, 0);
+    }
+
+    /// The offer that symbols of this key completed lately. It counts only while its answer is remembered, and not
+    /// when they are of another offer of the same envelope.
+    fn finished(&mut self, now: Instant, key: incoming::Key, fragment: &Fragment<'_>) -> Option<Key> {
+        let at = self.inbound.finished.iter().position(|(k, ..)| *k == key)?;
+        let (_, since, owed) = *self.inbound.finished.get(at)?;
+        let another = (fragment.head.hop_limit, fragment.head.round) != (owed.hop_limit, owed.round);
+        if another || now.since(since) >= FINISHED_FOR || !self.answers.remembers(now, &owed) {
+            self.inbound.finished.remove(at);
             return None;
         }
         Some(owed)
     }
 
-    fn reassembled(&mut self, now: Instant, key: reassembly::Key, bytes: &[u8]) {
-        let identity = Envelope::parse(bytes).ok().map(|e| e.identity()).filter(|i| i.prefix() == key.prefix);
-        let Some(identity) = identity else {
-            self.counters.dropped_fragment += 1;
-            self.report(key.from, key.prefix, 0, 0);
-            return;
-        };
-        let (hop_limit, round) = hop_and_round(ParcelKind::Envelope, bytes);
-        if self.inbound.finished_cuts.len() >= FINISHED_CUTS {
-            self.inbound.finished_cuts.pop_front();
+    fn complete(&mut self, now: Instant, key: incoming::Key, identity: Identity, bytes: Vec<u8>) {
+        let named = self.inbound.announced.iter().find(|(k, _)| *k == key);
+        if named.is_some_and(|(_, id)| *id != identity.id()) {
+            // Whoever holds the network key can write symbols for everyone; what was announced was announced by one.
+            return self.poisoned(key);
         }
-        self.inbound.finished_cuts.push_back((key, now, Key { from: key.from, identity, hop_limit, round }));
-        self.envelope(now, key.from, bytes);
+        let (hop_limit, round) = hop_and_round(ParcelKind::Envelope, &bytes);
+        if self.inbound.finished.len() >= FINISHED {
+            self.inbound.finished.pop_front();
+        }
+        self.inbound.finished.push_back((key, now, Key { from: key.from, identity, hop_limit, round }));
+        self.arrived(now, Arrival { from: key.from, kind: ParcelKind::Envelope, identity, bytes });
     }
 
-    fn queue_report(&mut self, key: reassembly::Key) {
-        if let Some((base, have)) = self.inbound.reassemblies.report(key) {
-            self.report(key.from, key.prefix, base, have);
+    fn queue_report(&mut self, key: incoming::Key) {
+        if let Some((need, next)) = self.inbound.incoming.report(key) {
+            self.report(key.from, key.prefix, need, next);
         }
     }
 
     /// The latest report of a parcel replaces an earlier one that still waits.
-    fn report(&mut self, to: Index, prefix: u16, base: u16, have: u64) {
+    fn report(&mut self, to: Index, prefix: u16, need: u16, next: u16) {
         let bytes = prefix.to_be_bytes();
+        let noise = self.offers.peers.get(&to).map_or(0, |peer| peer.rate.code());
         self.outbox.reports.retain(|(peer, old)| {
-            *peer != to || !matches!(old, Control::FragmentReport { prefix, .. } if *prefix == bytes)
+            *peer != to || !matches!(old, Control::SymbolReport { prefix, .. } if *prefix == bytes)
         });
         if self.outbox.reports.len() >= REPORTS_MAX {
             self.outbox.reports.pop_front();
         }
-        self.outbox.reports.push_back((to, Control::FragmentReport { prefix: bytes, base, have }));
+        self.outbox.reports.push_back((to, Control::SymbolReport { prefix: bytes, need, next, noise }));
     }
 }
+
+/// Parity bytes a block from which on bytes that are no frame practically never decode (one in 720 a block).
+const PROVING_PARITY: usize = 12;
 
 /// Least urgent: what [`Link::room`] answers for.
 pub(crate) const LEAST: Precedence = Precedence::Deferred;
@@ -388,16 +553,40 @@ fn from_both_ends(starts: &[usize]) -> impl Iterator<Item = usize> {
     halves.flat_map(|(first, last)| [*last, *first]).take(starts.len())
 }
 
-/// Prefix of the parcel that an answer names; `None` for other frames. Nothing is believed of it yet.
-fn answered_prefix(frame: &Unmasked<'_>) -> Option<u16> {
+/// What an answer names; nothing is believed of it yet.
+enum Answered {
+    One(u16),
+    Many(Prefixes),
+}
+
+/// The parcels that an answer names; `None` for other frames.
+fn answered(frame: &Unmasked<'_>) -> Option<Answered> {
     if frame.kind() != Kind::Control {
         return None;
     }
     match *frame.body() {
         // Spec §20.5: types 5, 6 and 7.
-        [5..=7, a, b, ..] => Some(u16::from_be_bytes([a, b])),
+        [5..=7, a, b, ..] => Some(Answered::One(u16::from_be_bytes([a, b]))),
+        [13, ..] => match Control::decode(frame.body()) {
+            Ok(Control::AckMany(prefixes)) => Some(Answered::Many(prefixes)),
+            Ok(_) | Err(_) => None,
+        },
         _ => None,
     }
+}
+
+/// Every way to choose one offer for each name, at most [`CHOICES_MAX`] of them.
+fn choices(named: &[Vec<Named>]) -> impl Iterator<Item = Vec<Named>> {
+    let all = named.iter().fold(1usize, |n, of| n.saturating_mul(of.len()));
+    (0..all.min(CHOICES_MAX)).map(|number| {
+        let mut rest = number;
+        let choose = |of: &Vec<Named>| {
+            let at = rest % of.len().max(1);
+            rest /= of.len().max(1);
+            of.get(at).copied()
+        };
+        named.iter().filter_map(choose).collect()
+    })
 }
 
 fn try_key<'f>(

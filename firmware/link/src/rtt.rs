@@ -25,6 +25,11 @@ impl Rtt {
         Self { smoothed: None, deviation: Duration::ZERO }
     }
 
+    /// Smoothed answer time.
+    pub(crate) const fn smoothed(&self) -> Option<Duration> {
+        self.smoothed
+    }
+
     /// An answer to a frame that was sent once.
     pub(crate) fn sample(&mut self, took: Duration) {
         let Some(smoothed) = self.smoothed else {

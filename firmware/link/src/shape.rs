@@ -2,9 +2,11 @@
 
 use crate::api::{Config, Duplex, Framing};
 use crate::limits::{
-    FRAME_CEILING, FRAME_FLOOR, PACED_BYTES_MIN, PACED_PARCELS, PACED_WINDOW_S, PACKET_MAX, REPORT_WINDOW, SLOT,
-    STREAM_BYTES, STREAM_PARCELS, UNREPORTED_AIR, UNREPORTED_MIN,
+    FRAGMENT_OVERHEAD, FRAME_CEILING, FRAME_FLOOR, PACED_BYTES_MIN, PACED_PARCELS, PACED_WINDOW_S, PACKET_MAX, SLOT,
+    STREAM_BYTES, STREAM_PARCELS, SYMBOL_MIN, SYMBOLS_PER_FRAME, UNREPORTED_AIR, UNREPORTED_MAX, UNREPORTED_MIN,
 };
+use crate::rate::fitting;
+use picket_codes::shield::{self, Level};
 use crate::rtt::Bounds;
 use picket_wire::limits::FRAME_MAX;
 use picket_wire::time::Duration;
@@ -18,6 +20,10 @@ pub(crate) struct Shape {
     pub(crate) half: bool,
     /// Longest frame in bytes, framing excluded.
     pub(crate) frame_max: usize,
+    /// Longest coded frame in bytes (`fec`), sync word and header included.
+    pub(crate) coded_max: usize,
+    /// Bytes of a symbol.
+    pub(crate) symbol: u8,
     /// Window per neighbour, parcels.
     pub(crate) parcels: usize,
     /// Window per neighbour, bytes.
@@ -47,6 +53,8 @@ impl Shape {
             framing: config.framing,
             half,
             frame_max,
+            coded_max: coded_max(config),
+            symbol: symbol(config.framing, frame_max),
             parcels,
             bytes,
             bounds: bounds(config, frame_max),
@@ -57,19 +65,42 @@ impl Shape {
         }
     }
 
-    /// How many fragments of `frame` bytes may be on their way before a report must be heard: so many as an outage may
+    /// How many frames of `frame` bytes may be on their way before a report must be heard: so many as an outage may
     /// cost. In half duplex the burst is the limit.
-    pub(crate) fn pieces_on_air(&self, frame: usize) -> u32 {
-        let most = u32::from(REPORT_WINDOW);
+    pub(crate) fn frames_on_air(&self, frame: usize) -> u32 {
         match self.air_bps {
             Some(bps) if !self.half => {
                 let air = Duration::of_air(frame, bps).as_micros().max(1);
-                let pieces = UNREPORTED_AIR.as_micros() / air;
-                u32::try_from(pieces).unwrap_or(most).clamp(UNREPORTED_MIN, most)
+                let frames = UNREPORTED_AIR.as_micros() / air;
+                u32::try_from(frames).unwrap_or(UNREPORTED_MAX).clamp(UNREPORTED_MIN, UNREPORTED_MAX)
             }
-            Some(_) | None => most,
+            Some(_) | None => UNREPORTED_MAX,
         }
     }
+}
+
+/// On packet media a frame is filled by as few symbols as possible; on byte pipes it follows the noise in steps.
+fn symbol(framing: Framing, frame_max: usize) -> u8 {
+    let data = frame_max.saturating_sub(FRAGMENT_OVERHEAD).max(1);
+    let bytes = match framing {
+        Framing::Packet => data / data.div_ceil(255),
+        Framing::Fec => (data / SYMBOLS_PER_FRAME).clamp(SYMBOL_MIN, 255),
+        Framing::Cobs => SYMBOL_MIN.min(data),
+    };
+    u8::try_from(bytes).unwrap_or(u8::MAX)
+}
+
+/// One second of air on paced byte pipes, within [`FRAME_FLOOR`] and [`FRAME_CEILING`].
+fn pipe_bytes(config: &Config) -> usize {
+    match config.air_bps.filter(|&bps| bps > 0) {
+        Some(bps) => (bps as usize / 8).clamp(FRAME_FLOOR, FRAME_CEILING),
+        None => FRAME_CEILING,
+    }
+}
+
+fn coded_max(config: &Config) -> usize {
+    let mtu = config.mtu.map_or(usize::MAX, usize::from);
+    pipe_bytes(config).min(mtu).max(crate::limits::SHRUNK_MIN + shield::OVERHEAD)
 }
 
 /// On paced byte pipes a frame takes, COBS included, one second of air, but at least [`FRAME_FLOOR`] and at most
@@ -78,7 +109,8 @@ fn frame_max(config: &Config) -> usize {
     let pipe = match (config.framing, config.air_bps) {
         (Framing::Packet, _) => PACKET_MAX,
         (Framing::Cobs, None | Some(0)) => FRAME_MAX,
-        (Framing::Cobs, Some(bps)) => ((bps as usize / 8).clamp(FRAME_FLOOR, FRAME_CEILING) - 2) * 254 / 255,
+        (Framing::Cobs, Some(_)) => (pipe_bytes(config) - 2) * 254 / 255,
+        (Framing::Fec, _) => fitting(coded_max(config), Level::ALL[0]),
     };
     config.mtu.map_or(pipe, |mtu| pipe.min(usize::from(mtu))).clamp(crate::limits::SHRUNK_MIN, FRAME_MAX)
 }
@@ -112,6 +144,10 @@ mod tests {
             let on_air = cobs::max_encoding_length(shape.frame_max) + 1;
             assert!(on_air <= (bps as usize / 8).clamp(255, 1_200), "{bps}: {on_air}");
         }
+        let coded = Shape::of(&config(Framing::Fec, None, Some(9_600)));
+        assert_eq!((coded.coded_max, coded.frame_max), (1_200, 1_191));
+        let radio = Shape::of(&config(Framing::Packet, Some(255), None));
+        assert_eq!((radio.frame_max, radio.symbol), (255, 239));
         assert_eq!(Shape::of(&config(Framing::Packet, Some(1_200), None)).frame_max, 1_200);
         assert_eq!(Shape::of(&config(Framing::Cobs, None, None)).frame_max, FRAME_MAX);
     }

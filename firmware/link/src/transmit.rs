@@ -1,15 +1,17 @@
 //! From offers, answers and control messages to bytes of the medium (spec §50.3–§50.8).
 
 use crate::Link;
-use crate::api::{Keyring, ParcelKind};
-use crate::limits::{BATCH, FRAGMENT_OVERHEAD};
-use crate::offers::{Patience, Pick};
+use crate::answers::{Answer, Key};
+use crate::api::{Framing, Keyring, OfferId, ParcelKind};
+use crate::limits::{BATCH, FRAGMENT_OVERHEAD, WHOLE_OVERHEAD};
+use crate::offers::{Patience, Pick, Sent};
 use alloc::vec::Vec;
 use picket_wire::Index;
-use picket_wire::control::Control;
-use picket_wire::envelope::{FLAG_TURN, HOP_BYTE};
-use picket_wire::frame::{Around, Fragment, Head, Kind, ack_suffix};
-use picket_wire::limits::{CONTROL_MAX, HOP_LEN, MAC_LEN};
+use picket_wire::control::{Control, Prefixes};
+use picket_wire::envelope::{FLAG_TURN, set_flags};
+use picket_codes::shield::Level;
+use picket_wire::frame::{Around, Head, Kind, ack_many_suffix, ack_suffix};
+use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, HOP_LEN, MAC_LEN};
 use picket_wire::time::{Duration, Instant};
 
 /// One frame about to be written.
@@ -22,6 +24,8 @@ struct Outgoing<'a> {
     suffix: &'a [u8],
     /// The channel is the other's afterwards (half duplex).
     last: bool,
+    /// How strongly it is coded.
+    level: Level,
 }
 
 impl Link {
@@ -44,6 +48,7 @@ impl Link {
             }
         }
         self.counters.tx_bytes += out.len() as u64;
+        self.history.at(now).sent_air += self.pace.air(out.len());
         (!out.is_empty()).then_some(out)
     }
 
@@ -72,9 +77,8 @@ impl Link {
 
     /// Writes one frame; false when there is nothing to send. A frame without a key is skipped (true, nothing written).
     fn next_frame(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>) -> bool {
-        if let Some((key, answer)) = self.answers.pop() {
-            let suffix = ack_suffix(&key.identity, key.hop_limit, key.round);
-            self.put_control(now, keys, out, Some(key.from), &answer.control(&key.identity), &suffix);
+        if let Some(first) = self.answers.pop() {
+            self.put_answers(now, keys, out, first);
             return true;
         }
         if let Some((to, report)) = self.outbox.reports.pop_front() {
@@ -94,6 +98,30 @@ impl Link {
         }
     }
 
+    /// An answer, and with an acknowledgement others that wait for the same neighbour.
+    fn put_answers(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, first: (Key, Answer)) {
+        let mut all = alloc::vec![first.0];
+        while all.len() < ACK_MANY_MAX {
+            let Some(next) = self.answers.pop_along(&first) else { break };
+            all.push(next);
+        }
+        let suffixes: Vec<[u8; 17]> = all.iter().map(|k| ack_suffix(&k.identity, k.hop_limit, k.round)).collect();
+        let to = Some(first.0.from);
+        if let [one] = suffixes.as_slice() {
+            self.put_control(now, keys, out, to, &first.1.control(&first.0.identity), one);
+        } else {
+            let mut prefixes = Prefixes::default();
+            for key in &all {
+                // As many as fit were taken.
+                prefixes.push(key.identity.prefix().to_be_bytes());
+            }
+            self.put_control(now, keys, out, to, &Control::AckMany(prefixes), &ack_many_suffix(&suffixes));
+        }
+        for key in &all {
+            self.answers.mark_said(key);
+        }
+    }
+
     fn put_control(
         &mut self,
         now: Instant,
@@ -105,63 +133,126 @@ impl Link {
     ) {
         let mut buf = [0; CONTROL_MAX];
         if let Ok(body) = message.encode(&mut buf) {
-            let frame = Outgoing { to, kind: Kind::Control, body: [body, &[], &[]], suffix, last: false };
+            let level = self.level(to, body.len());
+            let frame = Outgoing { to, kind: Kind::Control, body: [body, &[], &[]], suffix, last: false, level };
             self.put(now, keys, out, &frame);
         }
     }
 
-    fn put_offer(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, pick: Pick) {
-        let half = self.shape.half;
-        let more = self.small_talk() || self.offers.more_after(pick);
-        let Some(tx) = self.offers.get(pick.id()) else { return };
-        let to = Some(tx.offer.to);
-        let bytes: &[u8] = &tx.offer.bytes;
-        let mut buf = [0; CONTROL_MAX];
-        let budget = self.turn.budget(now);
-        let ends = |len: usize| half && (!more || budget < self.pace.air(len).times(2));
-        let mut fragment = [0; 7];
-        let hop: [u8; 1];
-        let (kind, body, last): (Kind, [&[u8]; 3], bool) = match pick {
-            Pick::Poll(_) => {
-                let prefix = tx.offer.identity.prefix().to_be_bytes();
-                let Ok(body) = Control::Poll { prefix }.encode(&mut buf) else { return };
-                (Kind::Control, [body, &[], &[]], half)
-            }
-            Pick::Piece(_, index) => {
-                let Some(cut) = &tx.cut else { return };
-                let data = bytes.get(cut.range(index)).unwrap_or_default();
-                let last = ends(data.len() + FRAGMENT_OVERHEAD);
-                let turn = if half { last } else { cut.should_ask() };
-                fragment = Fragment::header(tx.offer.identity.prefix(), index, turn, bytes.len() as u32);
-                (Kind::Fragment, [&fragment, data, &[]], last)
-            }
-            Pick::Whole(_) => {
-                let last = ends(bytes.len());
-                match (tx.offer.kind, bytes.split_at_checked(HOP_BYTE)) {
-                    (ParcelKind::Envelope, Some((head, [byte, rest @ ..]))) => {
-                        hop = [byte & !0b11 | if last { FLAG_TURN } else { 0 }];
-                        (Kind::Envelope, [head, &hop, rest], last)
-                    }
-                    (ParcelKind::Envelope | ParcelKind::Control, _) => (Kind::Control, [bytes, &[], &[]], last),
-                }
-            }
-        };
-        let asking = fragment[2] & 0x80 != 0;
-        let frame = Outgoing { to, kind, body, suffix: &[], last };
-        let (framer, pace, turn) = (&mut self.framer, &mut self.pace, &mut self.turn);
-        let (counters, hop_keys) = (&mut self.counters, &mut self.hop_keys);
-        let mut medium = Medium { framer, pace, turn, counters, hop_keys };
-        let end = medium.put(now, keys, out, &frame, &mut self.outbox.frame);
-        if self.offers.sent(pick, end, asking, keys.me()) {
-            self.counters.retransmitted += 1;
+    /// Strength of a frame that goes alone, with a body of `len` bytes.
+    fn level(&self, to: Option<Index>, len: usize) -> Level {
+        let len = len + WHOLE_OVERHEAD;
+        match to {
+            _ if self.shape.framing != Framing::Fec => Level::ALL[0],
+            Some(peer) => self.offers.level(peer, len),
+            None => crate::rate::level_for_all(len),
         }
     }
 
-    fn put(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, frame: &Outgoing<'_>) {
+    fn put_offer(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, pick: Pick) {
+        match pick {
+            Pick::Poll(id) => self.put_poll(now, keys, out, id),
+            Pick::Symbols(id, symbols) => self.put_symbols(now, keys, out, id, symbols),
+            Pick::Whole(id) => self.put_whole(now, keys, out, id),
+            Pick::Announce(id) => self.put_announcement(now, keys, out, id),
+        }
+    }
+
+    /// Whether a frame of `len` bytes is the last one of our turn.
+    fn ends(&self, now: Instant, pick: Pick, len: usize) -> bool {
+        let more = self.small_talk() || self.offers.more_after(pick);
+        self.shape.half && (!more || self.turn.budget(now) < self.pace.air(len).times(2))
+    }
+
+    fn put_poll(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId) {
+        let Some(tx) = self.offers.get(id) else { return };
+        let (to, prefix) = (Some(tx.offer.to), tx.offer.identity.prefix().to_be_bytes());
+        let mut buf = [0; CONTROL_MAX];
+        let Ok(body) = Control::Poll { prefix }.encode(&mut buf) else { return };
+        let level = self.level(to, body.len());
+        let (kind, last) = (Kind::Control, self.shape.half);
+        let frame = Outgoing { to, kind, body: [body, &[], &[]], suffix: &[], last, level };
+        self.put_counted(now, keys, out, Pick::Poll(id), false, &frame);
+    }
+
+    fn put_announcement(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId) {
+        let Some(tx) = self.offers.get(id) else { return };
+        let total = u32::try_from(tx.offer.bytes.len()).unwrap_or(u32::MAX);
+        let (to, message) = (Some(tx.offer.to), Control::Announce { id: tx.offer.identity.id(), total });
+        let mut buf = [0; CONTROL_MAX];
+        let Ok(body) = message.encode(&mut buf) else { return };
+        let level = self.level(to, body.len());
+        // It is answered by a report.
+        let last = self.shape.half;
+        let frame = Outgoing { to, kind: Kind::Control, body: [body, &[], &[]], suffix: &[], last, level };
+        self.put_counted(now, keys, out, Pick::Announce(id), false, &frame);
+    }
+
+    fn put_symbols(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId, symbols: u16) {
+        let pick = Pick::Symbols(id, symbols);
+        let Some(tx) = self.offers.get(id) else { return };
+        let Some(coded) = &tx.coded else { return };
+        // A group's symbols go to everyone; nobody is asked by them, or all would answer at once.
+        let to = tx.membership.is_none().then_some(tx.offer.to);
+        let len = usize::from(symbols) * usize::from(coded.symbol()) + FRAGMENT_OVERHEAD;
+        let level =
+            if self.shape.framing == Framing::Fec { self.offers.level_of_symbols(id, len) } else { Level::ALL[0] };
+        let last = to.is_some() && self.ends(now, pick, len);
+        let turn = if self.shape.half { last } else { to.is_some() && coded.should_ask(symbols) };
+        let mut body = core::mem::take(&mut self.outbox.symbols);
+        self.offers.write(id, symbols, turn, &mut body);
+        let frame =
+            Outgoing { to, kind: Kind::Fragment, body: [&body, &[], &[]], suffix: &[], last, level };
+        self.put_counted(now, keys, out, pick, turn, &frame);
+        self.outbox.symbols = body;
+    }
+
+    fn put_whole(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId) {
+        let pick = Pick::Whole(id);
+        let Some(tx) = self.offers.get(id) else { return };
+        let (to, kind) = (Some(tx.offer.to), tx.offer.kind);
+        let last = self.ends(now, pick, tx.offer.bytes.len());
+        let level = self.level(to, tx.offer.bytes.len());
+        // Kept for its allocation, and so that the offer is not borrowed while it goes out.
+        let mut bytes = core::mem::take(&mut self.outbox.symbols);
+        bytes.clear();
+        bytes.extend_from_slice(&tx.offer.bytes);
+        let kind = match kind {
+            ParcelKind::Envelope => {
+                set_flags(&mut bytes, if last { FLAG_TURN } else { 0 });
+                Kind::Envelope
+            }
+            ParcelKind::Control => Kind::Control,
+        };
+        let frame = Outgoing { to, kind, body: [&bytes, &[], &[]], suffix: &[], last, level };
+        self.put_counted(now, keys, out, pick, false, &frame);
+        self.outbox.symbols = bytes;
+    }
+
+    fn put_counted(
+        &mut self,
+        now: Instant,
+        keys: &dyn Keyring,
+        out: &mut Vec<u8>,
+        pick: Pick,
+        asking: bool,
+        frame: &Outgoing<'_>,
+    ) {
+        let end = self.put(now, keys, out, frame);
+        let len = frame.body.iter().map(|part| part.len()).sum::<usize>() + WHOLE_OVERHEAD;
+        let sent = Sent { end, asking, len, level: frame.level };
+        if self.offers.sent(pick, sent, keys.me()) {
+            self.counters.retransmitted += 1;
+            self.history.at(now).repeated_frames += 1;
+        }
+    }
+
+    fn put(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, frame: &Outgoing<'_>) -> Instant {
         let (framer, pace, turn) = (&mut self.framer, &mut self.pace, &mut self.turn);
         let (counters, hop_keys) = (&mut self.counters, &mut self.hop_keys);
         let mut medium = Medium { framer, pace, turn, counters, hop_keys };
-        medium.put(now, keys, out, frame, &mut self.outbox.frame);
+        self.history.at(now).sent_frames += 1;
+        medium.put(now, keys, out, frame, &mut self.outbox.frame)
     }
 }
 
@@ -197,7 +288,7 @@ impl Medium<'_> {
         let around = Around { prefix: &[], suffix: frame.suffix };
         let Ok(len) = keys.mask().seal(buf, head, &frame.body, key, around) else { return now };
         let before = out.len();
-        self.framer.put(out, &buf[..len]);
+        self.framer.put(out, &buf[..len], frame.level);
         self.counters.tx_frames += 1;
         let end = self.pace.sent(now, out.len() - before);
         let air: Duration = self.pace.air(out.len() - before);

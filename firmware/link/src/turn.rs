@@ -3,8 +3,13 @@
 //! After every activity the channel's time is divided into slots. The first belongs to whoever was spoken to, the
 //! second to whoever spoke, and so on in turn; a transmission begins in the first half of a slot, so that the other
 //! side hears it before its own slot begins. When nobody began in four slots the channel is open to all.
+//!
+//! Where a third station was heard lately the channel is *crowded*: whoever has used a burst since the channel was last
+//! quiet gives it up, and everybody who wants it next draws a short wait.
 
-use crate::limits::{BURST, GAP, GAP_IN_FRAME, NOISE_MAX, SLOT, SLOTS_UNTIL_OPEN};
+use crate::limits::{
+    BURST, CONTENTION_MIN, CONTENTION_SHIFTS, CROWDED_FOR, GAP, GAP_IN_FRAME, NOISE_MAX, SLOT, SLOTS_UNTIL_OPEN,
+};
 use crate::peer::scramble;
 use picket_wire::Index;
 use picket_wire::time::{Duration, Instant};
@@ -38,6 +43,14 @@ pub(crate) struct Turn {
     unanswered: u32,
     /// First byte heard since the last frame that made sense.
     noise_since: Option<Instant>,
+    /// When frames between others were last heard.
+    others_at: Option<Instant>,
+    /// Until when an exchange that we hear one side of may go on.
+    reserved_until: Instant,
+    /// Our air since the channel was last quiet.
+    used: Duration,
+    /// Waits drawn so far.
+    draws: u32,
 }
 
 impl Turn {
@@ -52,6 +65,10 @@ impl Turn {
             burst_end: Instant::ZERO,
             unanswered: 0,
             noise_since: None,
+            others_at: None,
+            reserved_until: Instant::ZERO,
+            used: Duration::ZERO,
+            draws: 0,
         }
     }
 
@@ -68,6 +85,7 @@ impl Turn {
             // A channel that is never quiet and never says anything is not listened to.
             return;
         }
+        self.new_session(now);
         self.quiet_from = now;
         self.burst = None;
         match self.last {
@@ -93,10 +111,33 @@ impl Turn {
         self.noise_since = None;
     }
 
-    /// A frame between others came in.
-    pub(crate) const fn overheard(&mut self) {
+    /// A frame between others came in. `reserve`: how long the one it answers, whom we may not hear, will talk next.
+    pub(crate) fn overheard(&mut self, now: Instant, reserve: Duration) {
         self.last = Last::Others;
         self.noise_since = None;
+        self.others_at = Some(now);
+        self.draws = self.draws.wrapping_add(1);
+        self.reserved_until = self.reserved_until.max(now + reserve.min(BURST));
+    }
+
+    fn crowded(&self) -> bool {
+        self.others_at.is_some_and(|at| self.quiet_from.since(at) < CROWDED_FOR)
+    }
+
+    /// The channel was quiet for so long that whoever wanted it could have had it.
+    fn new_session(&mut self, now: Instant) {
+        if now.since(self.quiet_from.max(self.burst_end)) > self.turn_round + SLOT.times(2) {
+            self.used = Duration::ZERO;
+        }
+    }
+
+    /// Where several stations wait for the channel: a drawn wait, from a window that doubles with every turn of ours
+    /// that nobody answered. The two slots before it belong to those that spoke last.
+    fn contention(&self, me: Index) -> Duration {
+        let window = CONTENTION_MIN << self.unanswered.min(CONTENTION_SHIFTS);
+        let drawn = scramble(u64::from(me.0) << 32 | u64::from(self.draws)) % window;
+        let giving_way = u64::from(self.used >= BURST) * CONTENTION_MIN / 2;
+        self.turn_round + SLOT.times(2) + Duration(SLOT.0 / 2).times(drawn + giving_way)
     }
 
     /// End of our last transmission.
@@ -146,6 +187,12 @@ impl Turn {
     fn slots(&self, me: Index) -> (Instant, Duration, Duration) {
         let t = self.turn_round;
         let open = t + SLOT.times(SLOTS_UNTIL_OPEN);
+        let given = matches!(self.last, Last::Heard { given: true });
+        let another_turn = matches!(self.last, Last::Heard { .. } | Last::Spoke { .. });
+        if self.crowded() && another_turn && !given && (self.used >= BURST || self.unanswered > 0) {
+            let wait = self.contention(me);
+            return (self.burst_end.max(self.quiet_from), wait, wait);
+        }
         match self.last {
             Last::Nothing => {
                 let wait = Duration(scramble(u64::from(me.0)) % 8 * 50_000);
@@ -154,8 +201,8 @@ impl Turn {
             Last::Heard { given: true } => (self.quiet_from, t, open),
             Last::Heard { given: false } => (self.quiet_from, t.max(self.gap()), open),
             Last::Others => {
-                let wait = open + Duration(SLOT.0 / 2).times(scramble(u64::from(me.0)) % 4);
-                (self.quiet_from, wait, wait)
+                let wait = self.contention(me);
+                (self.quiet_from.max(self.reserved_until), wait, wait)
             }
             Last::Spoke { to, asking } => {
                 let tie = if asking { self.tie_break(me, to) } else { Duration::ZERO };
@@ -178,6 +225,7 @@ impl Turn {
         match (self.burst, self.last) {
             _ if !self.half => Duration::MAX,
             (Some((left, _)), _) if self.in_burst(now) => left,
+            (_, Last::Heard { .. }) if self.crowded() => BURST.saturating_sub(self.used),
             (_, Last::Heard { .. }) => BURST,
             // Nobody has spoken to us: one frame, and listen.
             (_, Last::Nothing | Last::Spoke { .. } | Last::Others) => Duration::ZERO,
@@ -187,6 +235,9 @@ impl Turn {
     /// A frame was handed over and will have left at `end`; `last` when it hands the channel over.
     pub(crate) fn sent(&mut self, now: Instant, end: Instant, air: Duration, to: Option<Index>, last: bool) {
         let left = self.budget(now).saturating_sub(air);
+        self.new_session(now);
+        self.used = self.used + air;
+        self.draws = self.draws.wrapping_add(1);
         if !self.in_burst(now) && matches!(self.last, Last::Spoke { asking: true, .. }) {
             self.unanswered = self.unanswered.saturating_add(1);
         }

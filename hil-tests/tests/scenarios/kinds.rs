@@ -1,6 +1,6 @@
-//! Links of the other kinds: UDP and TCP between gateways, members over TCP.
+//! Links of the other kinds: UDP and TCP between gateways, a packet radio, members over TCP.
 
-use hil_tests::{Plan, Rig, wait};
+use hil_tests::{Air, Ether, Plan, Rig, wait};
 
 const WAIT: [&str; 3] = ["--wait", "delivered", "--timeout"];
 
@@ -13,6 +13,20 @@ fn gateways_joined_by_udp() {
         )
     };
     joined("gateways_joined_by_udp", &link(one, two), &link(two, one));
+}
+
+#[test]
+fn gateways_joined_by_a_packet_radio_that_loses_packets() {
+    let ether = Ether::open(Air::new(57_600).packets(255).loss(0.1), 1, 2).unwrap();
+    let link = |station| {
+        let (bind, peer) = (ether.bind_address(station).unwrap(), ether.peer_address(station).unwrap());
+        format!(
+            "\n[[link]]\nname = \"radio\"\nkind = \"udp\"\nbind = \"{bind}\"\npeer = \"{peer}\"\nmtu = 255\nair_bps = 57600\n"
+        )
+    };
+    joined("gateways_joined_by_a_packet_radio_that_loses_packets", &link(0), &link(1));
+    assert!(ether.counters(1).lost > 0, "packets were lost");
+    assert_eq!(ether.counters(0).overrun, 0, "no packet was too long");
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! The model: who is on air when, and what the others hear of it.
-
-use std::collections::VecDeque;
+//! The model: what the stations put on air, and what the others hear of it.
 
 use picket_wire::time::{Duration, Instant};
 
-use crate::noise::Noise;
+use crate::air::Air;
+use crate::ear::{Ear, round_down, round_up};
+use crate::span::{Span, Transmitter};
 use crate::{Burst, Config, Duplex, Rng};
 
-/// Bytes that reached one station.
+/// Bytes, or a packet, that reached one station.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// The station that heard them.
@@ -23,45 +23,44 @@ pub struct Delivery {
 pub struct Counters {
     /// Put on air by this station.
     pub sent: u64,
-    /// Heard by this station, good or not.
+    /// Handed to this station, good or not.
     pub heard: u64,
-    /// Heard with at least one wrong bit.
+    /// With at least one wrong bit: of byte pipes among the heard, of packets dropped whole.
     pub corrupted: u64,
-    /// Garbled because two stations were on air, at this receiver.
+    /// Spoiled at this receiver because two stations that it hears were on air.
     pub collided: u64,
-    /// Meant for this station and lost to an outage.
+    /// Among the heard: strong enough to survive an overlap.
+    pub captured: u64,
+    /// On air while this station transmitted itself, in half duplex: not heard.
+    pub deafened: u64,
+    /// Meant for this station and lost: an outage, a deaf or a mute station, a missed packet.
     pub lost: u64,
-    /// Offered beyond the transmitter's buffer, and dropped there.
+    /// Offered beyond the transmitter's buffer or the longest packet, and dropped there.
     pub overrun: u64,
+    /// Time that this station was on air, preambles included.
+    pub air: Duration,
 }
 
-/// A shared channel. Stations are numbered from 0; each hears all others. Times must not go backwards.
+impl Counters {
+    pub(crate) const EMPTY: Self = Self {
+        sent: 0,
+        heard: 0,
+        corrupted: 0,
+        collided: 0,
+        captured: 0,
+        deafened: 0,
+        lost: 0,
+        overrun: 0,
+        air: Duration::ZERO,
+    };
+}
+
+/// A shared channel. Stations are numbered from 0. Times must not go backwards.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    config: Config,
-    stations: Vec<Station>,
-    outage: bool,
+    air: Air,
+    ears: Vec<Ear>,
     now: Instant,
-}
-
-#[derive(Clone, Debug)]
-struct Station {
-    /// Transmissions, oldest first; finished ones are kept while they can still collide with an unheard byte.
-    spans: VecDeque<Span>,
-    noise: Noise,
-    /// Arrivals not yet handed over: (time, byte), in order of time.
-    ear: VecDeque<(Instant, u8)>,
-    counters: Counters,
-    deaf: bool,
-}
-
-/// Bytes that follow each other on air without a pause.
-#[derive(Clone, Debug)]
-struct Span {
-    start: Instant,
-    bytes: Vec<u8>,
-    /// Bytes whose time on air has ended and that the receivers have heard.
-    heard: usize,
 }
 
 impl Channel {
@@ -71,35 +70,32 @@ impl Channel {
         config.rate_bps = config.rate_bps.max(1);
         config.stations = config.stations.max(2);
         let mut seeds = Rng::new(seed);
-        let stations = (0..config.stations)
-            .map(|_| Station::new(Noise::new(Rng::new(seeds.next_u64()), config.ber, config.burst)))
-            .collect();
-        Self { config, stations, outage: false, now: Instant::ZERO }
+        let ears = (0..config.stations).map(|_| Ear::new(seeds.next_u64(), config.ber, config.burst)).collect();
+        let transmitters = (0..config.stations).map(|_| Transmitter::new(Rng::new(seeds.next_u64()))).collect();
+        Self { air: Air { config, transmitters, outage: false }, ears, now: Instant::ZERO }
     }
 
-    /// The properties it was made with.
+    /// Its properties as they are now.
     #[must_use]
     pub const fn config(&self) -> &Config {
-        &self.config
+        &self.air.config
     }
 
     /// Offers `bytes` to a station's transmitter; they follow what it is sending, or start it after the turn-round time.
-    /// Bytes beyond the buffer are dropped and counted, as in a modem without flow control. Returns how many were taken.
+    /// Bytes beyond the buffer are dropped and counted, as in a modem without flow control. A packet is taken whole or
+    /// not at all. Returns how many bytes were taken.
     pub fn transmit(&mut self, now: Instant, station: usize, bytes: &[u8]) -> usize {
         self.advance(now);
         let room = self.room(station);
-        let turn_round = self.config.turn_round;
-        let rate = self.config.rate_bps;
-        let Some(s) = self.stations.get_mut(station) else { return 0 };
-        let taken = bytes.len().min(room);
-        s.counters.overrun += (bytes.len() - taken) as u64;
+        let taken = match self.air.config.packets {
+            Some(packets) if bytes.len() > packets.mtu.min(room) => 0,
+            Some(_) | None => bytes.len().min(room),
+        };
+        let Some(transmitter) = self.air.transmitters.get_mut(station) else { return 0 };
+        transmitter.overrun += (bytes.len() - taken) as u64;
         let (bytes, _) = bytes.split_at(taken);
-        if bytes.is_empty() {
-            return 0;
-        }
-        match s.spans.back_mut() {
-            Some(span) if span.end(rate) > now => span.bytes.extend_from_slice(bytes),
-            Some(_) | None => s.spans.push_back(Span { start: now + turn_round, bytes: bytes.to_vec(), heard: 0 }),
+        if !bytes.is_empty() {
+            transmitter.send(&self.air.config, now, bytes);
         }
         taken
     }
@@ -107,204 +103,210 @@ impl Channel {
     /// Bytes that a station's transmitter still takes.
     #[must_use]
     pub fn room(&self, station: usize) -> usize {
-        let waiting = self.stations.get(station).map_or(usize::MAX, Station::waiting);
-        self.config.buffer.saturating_sub(waiting)
+        let waiting = self.air.transmitters.get(station).map_or(usize::MAX, Transmitter::waiting);
+        self.air.config.buffer.saturating_sub(waiting)
     }
 
-    /// Everything that arrived up to `now`, at most one delivery per station, by station.
+    /// Whether `station` can tell that somebody whom it hears is on air, as radios report it that sense a carrier. In
+    /// half duplex a station that transmits hears nobody.
+    #[must_use]
+    pub fn busy(&self, now: Instant, station: usize) -> bool {
+        let rate = self.air.rate();
+        let Some(ear) = self.ears.get(station).filter(|ear| !ear.deaf && !self.air.outage) else { return false };
+        let on_air = |other: usize| self.air.transmitters.get(other).is_some_and(|t| t.is_on_air(now, rate));
+        let talks = self.air.config.duplex == Duplex::Half && on_air(station);
+        let others = self.air.transmitters.iter().enumerate().filter(|(other, t)| *other != station && !t.mute);
+        !talks && others.map(|(other, _)| other).any(|other| ear.hears(other) && on_air(other))
+    }
+
+    /// Everything that arrived up to `now`, by station: of a byte pipe at most one delivery each, of packets one each.
     pub fn poll(&mut self, now: Instant) -> Vec<Delivery> {
         self.advance(now);
-        let grain = self.config.grain;
-        self.stations.iter_mut().enumerate().filter_map(|(to, s)| s.take(to, now, grain)).collect()
+        let until = round_down(now, self.air.config.grain);
+        let mut out = Vec::new();
+        self.ears.iter_mut().enumerate().for_each(|(to, ear)| ear.take(to, until, &mut out));
+        out
     }
 
-    /// When [`Channel::poll`] next has something, if nothing else happens before.
+    /// When [`Channel::poll`] next may have something, if nothing else happens before.
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
-        let rate = self.config.rate_bps;
-        let arrivals = self.stations.iter().filter_map(|s| s.ear.front()).map(|(at, _)| *at);
-        let on_air = self.stations.iter().filter_map(Station::unheard);
-        let on_air = on_air.map(|span| span.end_of(span.heard, rate) + self.config.latency);
+        let (rate, whole) = (self.air.rate(), self.air.whole());
+        let arrivals = self.ears.iter().filter_map(Ear::next_arrival);
+        let on_air = self.air.transmitters.iter().filter_map(Transmitter::unheard);
+        let on_air = on_air.map(|span| span.next_end(rate, whole) + span.delay);
         let at = arrivals.chain(on_air).min()?;
-        Some(round_up(at, self.config.grain))
-    }
-
-    /// While on, every byte whose time on air ends is lost to everybody.
-    pub fn set_outage(&mut self, now: Instant, on: bool) {
-        self.advance(now);
-        self.outage = on;
-    }
-
-    /// Makes one station deaf (its antenna came off) or well again; what it sends is still heard.
-    pub fn set_deaf(&mut self, now: Instant, station: usize, deaf: bool) {
-        self.advance(now);
-        if let Some(s) = self.stations.get_mut(station) {
-            s.deaf = deaf;
-        }
-    }
-
-    /// Changes the independent bit error rate, at every receiver.
-    pub fn set_ber(&mut self, now: Instant, ber: f64) {
-        self.advance(now);
-        self.stations.iter_mut().for_each(|s| s.noise.set_ber(ber));
-    }
-
-    /// Changes the burst noise, at every receiver.
-    pub fn set_burst(&mut self, now: Instant, burst: Option<Burst>) {
-        self.advance(now);
-        self.stations.iter_mut().for_each(|s| s.noise.set_burst(burst));
+        Some(round_up(at, self.air.config.grain))
     }
 
     /// Puts bytes that nobody sent into a station's receiver: a foreign transmitter, a loose connector.
     pub fn inject(&mut self, now: Instant, station: usize, bytes: &[u8]) {
         self.advance(now);
-        if let Some(s) = self.stations.get_mut(station) {
-            let at = s.ear.back().map_or(now, |(t, _)| (*t).max(now));
-            s.ear.extend(bytes.iter().map(|b| (at, *b)));
+        let whole = self.air.whole();
+        if let Some(ear) = self.ears.get_mut(station) {
+            ear.inject(now, bytes, whole);
         }
     }
 
     /// Forgets what a station's transmitter still holds, in the middle of whatever it was sending.
     pub fn abort(&mut self, now: Instant, station: usize) {
         self.advance(now);
-        if let Some(span) = self.stations.get_mut(station).and_then(|s| s.spans.back_mut()) {
-            span.bytes.truncate(span.heard);
+        if let Some(transmitter) = self.air.transmitters.get_mut(station) {
+            transmitter.abort();
         }
     }
 
     /// A station's counters; zeros for one that does not exist.
     #[must_use]
     pub fn counters(&self, station: usize) -> Counters {
-        self.stations.get(station).map_or_else(Counters::default, |s| s.counters)
+        match (self.ears.get(station), self.air.transmitters.get(station)) {
+            (Some(ear), Some(t)) => Counters { sent: t.sent, overrun: t.overrun, air: t.air, ..ear.counters },
+            (_, _) => Counters::default(),
+        }
     }
 
-    /// Lets every byte be heard whose time on air has ended.
+    /// Air time that all stations used, as a fraction of the time since the start; above 1 when they overlap.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn utilisation(&self) -> f64 {
+        let used: u64 = self.air.transmitters.iter().map(|t| t.air.as_micros()).sum();
+        used as f64 / self.now.0.max(1) as f64
+    }
+
+    /// Lets everything be heard whose time on air has ended.
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        let mut ended: Vec<(Instant, usize, u8, bool)> = Vec::new();
-        for from in 0..self.stations.len() {
-            self.collect_ended(from, &mut ended);
+        let (mut any, stations) = (false, self.ears.len());
+        for from in 0..stations {
+            while let Some((span, until)) = self.ended(from) {
+                any = true;
+                self.hear(from, span, until);
+            }
         }
-        ended.sort_by_key(|(at, from, _, _)| (*at, *from));
-        for (at, from, byte, collided) in ended {
-            self.hear(at, from, byte, collided);
-        }
-        let (rate, now) = (self.config.rate_bps, self.now);
-        self.stations.iter_mut().for_each(|s| s.forget_old(now, rate));
-    }
-
-    fn collect_ended(&mut self, from: usize, ended: &mut Vec<(Instant, usize, u8, bool)>) {
-        let rate = self.config.rate_bps;
-        let spans: Vec<(Instant, Instant, u8)> =
-            self.stations[from].spans.iter().flat_map(|span| span.ended_by(self.now, rate)).collect();
-        for (start, end, byte) in spans {
-            ended.push((end, from, byte, self.collides(from, start, end)));
-        }
-        for span in &mut self.stations[from].spans {
-            span.heard = span.count_ended_by(self.now, rate);
+        if any {
+            // Only now: what has been heard can still have disturbed what ended in the same step.
+            let (horizon, rate) = (self.air.horizon(), self.air.rate());
+            self.air.transmitters.iter_mut().for_each(|t| t.forget(horizon, rate));
         }
     }
 
-    fn collides(&self, from: usize, start: Instant, end: Instant) -> bool {
-        let rate = self.config.rate_bps;
-        self.config.duplex == Duplex::Half
-            && self
-                .stations
-                .iter()
-                .enumerate()
-                .any(|(i, s)| i != from && s.spans.iter().any(|span| span.start < end && span.end(rate) > start))
+    /// A station's first span of which something has ended unheard: its number, and how many of its bytes have ended.
+    fn ended(&self, from: usize) -> Option<(usize, usize)> {
+        let (rate, whole) = (self.air.rate(), self.air.whole());
+        let spans = &self.air.transmitters.get(from)?.spans;
+        let (n, span) = spans.iter().enumerate().find(|(_, span)| span.is_unheard())?;
+        let until = span.ended_by(self.now, rate, whole);
+        (until > span.heard).then_some((n, until))
     }
 
-    fn hear(&mut self, end: Instant, from: usize, byte: u8, collided: bool) {
-        let (at, outage) = (end + self.config.latency, self.outage);
-        for (to, s) in self.stations.iter_mut().enumerate() {
-            if to == from {
-                s.counters.sent += 1;
-            } else {
-                s.hear(at, byte, outage, collided);
+    fn hear(&mut self, from: usize, span: usize, until: usize) {
+        let (rate, whole) = (self.air.rate(), self.air.whole());
+        let Some(heard) = self.air.transmitters.get(from).and_then(|t| t.spans.get(span)) else { return };
+        for (to, ear) in self.ears.iter_mut().enumerate().filter(|(to, _)| *to != from) {
+            ear.hear(&self.air, (from, to), heard, until);
+        }
+        let Some(transmitter) = self.air.transmitters.get_mut(from) else { return };
+        let Some(span) = transmitter.spans.get_mut(span) else { return };
+        let start = if whole { span.start() } else { span.start_of(span.heard, rate) };
+        transmitter.air += span.start_of(until, rate).since(start);
+        transmitter.sent += (until - span.heard) as u64;
+        span.heard = until;
+    }
+}
+
+impl Transmitter {
+    fn send(&mut self, config: &Config, now: Instant, bytes: &[u8]) {
+        let rate = config.rate_bps;
+        let busy_until = self.spans.back().map(|span| span.end(rate)).filter(|end| *end > now);
+        match (config.packets, self.spans.back_mut()) {
+            (None, Some(span)) if busy_until.is_some() => span.bytes.extend_from_slice(bytes),
+            (packets, _) => {
+                let start = busy_until.unwrap_or(now + config.turn_round);
+                let jitter = match config.jitter {
+                    Duration::ZERO => 0,
+                    most => self.jitter.below(most.as_micros().saturating_add(1)),
+                };
+                let preamble = packets.map_or(Duration::ZERO, |p| p.preamble);
+                self.spans.push_back(Span::new(start, preamble, bytes, config.latency + Duration(jitter)));
             }
         }
     }
 }
 
-impl Station {
-    fn new(noise: Noise) -> Self {
-        Self { spans: VecDeque::new(), noise, ear: VecDeque::new(), counters: Counters::default(), deaf: false }
+/// What goes wrong, and what changes, while the channel runs. Every change holds for what ends on air after it.
+impl Channel {
+    /// While on, everything whose time on air ends is lost to everybody.
+    pub fn set_outage(&mut self, now: Instant, on: bool) {
+        self.advance(now);
+        self.air.outage = on;
     }
 
-    fn waiting(&self) -> usize {
-        self.spans.iter().map(|span| span.bytes.len() - span.heard).sum()
-    }
-
-    fn unheard(&self) -> Option<&Span> {
-        self.spans.iter().find(|span| span.heard < span.bytes.len())
-    }
-
-    fn hear(&mut self, at: Instant, byte: u8, outage: bool, collided: bool) {
-        if outage || self.deaf {
-            self.counters.lost += 1;
-            return;
-        }
-        let heard = if collided { self.noise.garble() } else { self.noise.pass(byte) };
-        self.counters.heard += 1;
-        self.counters.collided += u64::from(collided);
-        self.counters.corrupted += u64::from(heard != byte);
-        let at = self.ear.back().map_or(at, |(t, _)| (*t).max(at));
-        self.ear.push_back((at, heard));
-    }
-
-    fn take(&mut self, to: usize, now: Instant, grain: Duration) -> Option<Delivery> {
-        let due = self.ear.iter().take_while(|(at, _)| round_up(*at, grain) <= now).count();
-        let at = self.ear.get(due.checked_sub(1)?)?.0;
-        let bytes = self.ear.drain(..due).map(|(_, b)| b).collect();
-        Some(Delivery { to, at, bytes })
-    }
-
-    /// A finished transmission can no longer collide once a byte time has passed since its end.
-    fn forget_old(&mut self, now: Instant, rate: u32) {
-        let margin = Duration::of_air(2, rate) + Duration::from_micros(2);
-        while let Some(span) = self.spans.front() {
-            let over = span.heard == span.bytes.len() && span.end(rate) + margin < now;
-            if !over {
-                break;
-            }
-            self.spans.pop_front();
+    /// Makes one station deaf (its antenna came off) or well again; what it sends is still heard.
+    pub fn set_deaf(&mut self, now: Instant, station: usize, deaf: bool) {
+        self.advance(now);
+        if let Some(ear) = self.ears.get_mut(station) {
+            ear.deaf = deaf;
         }
     }
-}
 
-impl Span {
-    fn end(&self, rate: u32) -> Instant {
-        self.start + Duration::of_air(self.bytes.len(), rate)
-    }
-
-    fn end_of(&self, byte: usize, rate: u32) -> Instant {
-        self.start + Duration::of_air(byte + 1, rate)
-    }
-
-    fn count_ended_by(&self, now: Instant, rate: u32) -> usize {
-        let (mut low, mut high) = (self.heard, self.bytes.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.end_of(middle, rate) <= now {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
+    /// Makes one station mute (its power amplifier failed) or well again; it still hears, and disturbs nobody.
+    pub fn set_mute(&mut self, now: Instant, station: usize, mute: bool) {
+        self.advance(now);
+        if let Some(transmitter) = self.air.transmitters.get_mut(station) {
+            transmitter.mute = mute;
         }
-        low
     }
 
-    /// Bytes not yet heard whose time on air ended by `now`: (start, end, byte).
-    fn ended_by(&self, now: Instant, rate: u32) -> impl Iterator<Item = (Instant, Instant, u8)> + '_ {
-        let until = self.count_ended_by(now, rate);
-        (self.heard..until).map(move |i| (self.start + Duration::of_air(i, rate), self.end_of(i, rate), self.bytes[i]))
+    /// Changes the independent bit error rate, at every receiver.
+    pub fn set_ber(&mut self, now: Instant, ber: f64) {
+        self.advance(now);
+        self.air.config.ber = ber;
+        self.ears.iter_mut().for_each(|ear| ear.set_ber(ber));
     }
-}
 
-fn round_up(at: Instant, grain: Duration) -> Instant {
-    let g = grain.as_micros();
-    if g == 0 { at } else { Instant(at.0.div_ceil(g).saturating_mul(g)) }
+    /// Changes the burst noise, at every receiver.
+    pub fn set_burst(&mut self, now: Instant, burst: Option<Burst>) {
+        self.advance(now);
+        self.air.config.burst = burst;
+        self.ears.iter_mut().for_each(|ear| ear.set_burst(burst));
+    }
+
+    /// Changes the probability that a receiver misses a packet.
+    pub fn set_loss(&mut self, now: Instant, loss: f64) {
+        self.advance(now);
+        self.air.config.loss = loss;
+    }
+
+    /// Changes the air rate (0 counts as 1), for the rest of what is on air too.
+    pub fn set_rate(&mut self, now: Instant, rate_bps: u32) {
+        self.advance(now);
+        let (old, new) = (self.air.config.rate_bps, rate_bps.max(1));
+        self.air.config.rate_bps = new;
+        self.air.transmitters.iter_mut().for_each(|t| t.change_rate(now, old, new));
+    }
+
+    /// Says whether two stations are in range of each other.
+    pub fn set_range(&mut self, now: Instant, a: usize, b: usize, heard: bool) {
+        self.set_heard(now, a, b, heard);
+        self.set_heard(now, b, a, heard);
+    }
+
+    /// Says whether `to` hears `from`, whatever holds the other way round.
+    pub fn set_heard(&mut self, now: Instant, from: usize, to: usize, heard: bool) {
+        self.advance(now);
+        if let Some(ear) = self.ears.get_mut(to) {
+            ear.set_hears(from, heard);
+        }
+    }
+
+    /// How strong `from` is at `to`, in decibels above any common level; all begin at 0. It decides who captures
+    /// ([`Config::capture_db`]); noise does not depend on it.
+    pub fn set_strength(&mut self, now: Instant, from: usize, to: usize, db: f64) {
+        self.advance(now);
+        if let Some(ear) = self.ears.get_mut(to) {
+            ear.set_strength(from, db);
+        }
+    }
 }
 
 #[cfg(test)]

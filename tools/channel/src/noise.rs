@@ -1,8 +1,9 @@
-//! Bit errors at one receiver.
+//! Bit errors and losses on the way from one sender to one receiver.
 
 use crate::{Burst, Rng};
 
-/// One receiver's noise: independent errors, and a burst state of its own.
+/// The noise of one path: independent errors, and a burst state of its own. Each path has one, so that what a receiver
+/// hears of one sender does not depend on when others talk.
 #[derive(Clone, Debug)]
 pub(crate) struct Noise {
     rng: Rng,
@@ -35,7 +36,22 @@ impl Noise {
             return byte;
         }
         self.redraw_if_changed(ber);
+        if self.gap >= 8 {
+            self.gap -= 8;
+            return byte;
+        }
         (0..8).fold(byte, |b, bit| if self.bit_is_hit(ber) { b ^ (1 << bit) } else { b })
+    }
+
+    /// Whether any bit of `bytes` is hit.
+    pub(crate) fn damages(&mut self, bytes: &[u8]) -> bool {
+        // Every byte is stepped through: the state of a burst goes on behind the first error.
+        bytes.iter().fold(false, |hit, byte| (self.pass(*byte) != *byte) | hit)
+    }
+
+    /// Whether a packet is missed.
+    pub(crate) fn loses(&mut self, probability: f64) -> bool {
+        self.rng.chance(probability)
     }
 
     /// Noise where two stations overlap: nothing is left of the byte.

@@ -34,7 +34,7 @@ enum Task {
     },
     /// Measure the figures of the README (release profile) and print them as tables
     Bench {
-        /// Names of the tables wanted; none: all
+        /// Names of the tables wanted (`link --bless` keeps the exact ones); none: all
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

@@ -181,6 +181,8 @@ pub struct World {
     on_air: Vec<Vec<(Instant, Instant)>>,
     number: u64,
     pub bytes_on_air: u64,
+    /// What this station transmits reaches nobody.
+    pub muted: Option<usize>,
     pub traced: bool,
     /// How late the host may serve a time-out.
     pub host_jitter: Duration,
@@ -206,6 +208,7 @@ impl World {
             on_air: vec![Vec::new(); stations.len()],
             number: 0,
             bytes_on_air: 0,
+            muted: None,
             traced: false,
             host_jitter: Duration::ZERO,
             packets: config.framing == Framing::Packet,
@@ -347,7 +350,7 @@ impl World {
                 *byte = self.rng.next() as u8;
             }
         }
-        if end < self.outage_until {
+        if end < self.outage_until || self.muted == Some(from) {
             return;
         }
         for to in 0..self.stations.len() {

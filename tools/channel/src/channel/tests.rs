@@ -1,5 +1,9 @@
 use super::*;
 
+mod changes;
+mod packets;
+mod shared;
+
 fn ms(ms: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(ms)
 }
@@ -41,21 +45,6 @@ fn the_rate_holds_over_many_small_writes() {
         last = channel.poll(at).last().map_or(last, |d| d.at);
     }
     assert_eq!(last, ms(1000), "1200 bytes at 9600 bit/s take one second");
-}
-
-#[test]
-fn full_duplex_does_not_collide_and_half_duplex_does() {
-    for (config, clean) in [(Config::new(9600), true), (Config::new(9600).half(Duration::ZERO), false)] {
-        let mut channel = Channel::new(config, 2);
-        channel.transmit(ms(0), 0, &[0x55; 40]);
-        channel.transmit(ms(10), 1, &[0xAA; 40]);
-        let heard = drain(&mut channel);
-        assert_eq!(heard[1] == [0x55; 40], clean);
-        assert_eq!(heard[0] == [0xAA; 40], clean);
-        assert_eq!(&heard[1][..11], &[0x55; 11], "what was on air before the other is unharmed");
-        assert_eq!(channel.counters(1).collided == 0, clean);
-        assert_eq!(heard[1].len(), 40, "a collision garbles, it does not shorten");
-    }
 }
 
 #[test]

@@ -41,10 +41,6 @@ impl Port {
         &self.path
     }
 
-    pub(super) fn master(&self) -> Option<Arc<OwnedFd>> {
-        self.open.as_ref().map(|o| Arc::clone(&o.master))
-    }
-
     pub(super) fn plug(&mut self) -> io::Result<()> {
         if self.open.is_some() {
             return Ok(());
@@ -71,8 +67,22 @@ impl Port {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    /// Up to `most` bytes that the program wrote.
-    pub(super) fn read(&self, most: usize) -> Vec<u8> {
+    /// Replaces the link in one step, so that no program finds it half made.
+    fn link_to(&self, target: &Path) -> io::Result<()> {
+        let mut fresh = self.path.clone().into_os_string();
+        fresh.push(".new");
+        let _ = std::fs::remove_file(&fresh);
+        std::os::unix::fs::symlink(target, &fresh)?;
+        std::fs::rename(&fresh, &self.path)
+    }
+}
+
+impl crate::live::Port for Port {
+    fn source(&self) -> Option<Arc<OwnedFd>> {
+        self.open.as_ref().map(|o| Arc::clone(&o.master))
+    }
+
+    fn read(&mut self, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; most];
         let read = self.open.as_ref().map(|o| rustix::io::read(&o.master, &mut bytes));
         bytes.truncate(read.and_then(Result::ok).unwrap_or(0));
@@ -80,15 +90,14 @@ impl Port {
     }
 
     /// Queues what the receiver heard; beyond the backlog it is lost, as in a UART that nobody reads.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8]) {
         if self.open.is_some() {
             let room = BACKLOG - self.backlog.len();
             self.backlog.extend(bytes.iter().take(room));
         }
     }
 
-    /// Gives the terminal what it takes; true when some is left.
-    pub(super) fn flush(&mut self) -> bool {
+    fn flush(&mut self) -> bool {
         let Some(open) = &self.open else { return false };
         while !self.backlog.is_empty() {
             let (head, _) = self.backlog.as_slices();
@@ -98,15 +107,6 @@ impl Port {
             }
         }
         false
-    }
-
-    /// Replaces the link in one step, so that no program finds it half made.
-    fn link_to(&self, target: &Path) -> io::Result<()> {
-        let mut fresh = self.path.clone().into_os_string();
-        fresh.push(".new");
-        let _ = std::fs::remove_file(&fresh);
-        std::os::unix::fs::symlink(target, &fresh)?;
-        std::fs::rename(&fresh, &self.path)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::time::Duration as StdDuration;
+use std::time::{Duration as StdDuration, Instant as StdInstant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 
@@ -89,4 +91,24 @@ fn the_ports_vanish_with_the_line() {
     assert!(rustix::termios::isatty(port(&line, 0).as_fd()));
     drop(line);
     assert!(std::fs::symlink_metadata(path).is_err());
+}
+
+#[test]
+fn the_same_seed_hits_the_same_bits_in_virtual_and_in_real_time() {
+    let config = Config::new(400_000).ber(1e-2);
+    let all: Vec<u8> = (0..=255).cycle().take(3_000).collect();
+    let mut channel = Channel::new(config.clone(), 77);
+    channel.transmit(Instant::ZERO, 0, &all);
+    let virtual_time = channel.poll(Instant::ZERO + Duration::from_secs(9)).remove(0).bytes;
+
+    let dir = tempfile::tempdir().unwrap();
+    let line = Line::open(config, 77, dir.path(), &["a", "b"]).unwrap();
+    let (mut a, mut b) = (port(&line, 0), port(&line, 1));
+    for piece in all.chunks(700) {
+        a.write_all(piece).unwrap();
+        std::thread::sleep(StdDuration::from_millis(3));
+    }
+    let real_time = read(&mut b, all.len());
+    assert_ne!(real_time, all);
+    assert_eq!(real_time, virtual_time);
 }
