@@ -5,11 +5,11 @@ use picket_seal::Content;
 use picket_wire::Lifetime;
 use picket_wire::control::Control;
 use picket_wire::envelope::{self, Envelope};
-use picket_wire::frame::{Around, Mask, decode_body};
+use picket_wire::frame::{Around, Body, Mask, decode_body};
 use picket_wire::keys::NetKeys;
-use picket_wire::limits::CONTROL_MAX;
+use picket_wire::limits::{CONTROL_MAX, SOURCE_SYMBOLS_MAX};
 
-/// Frames: under the key of the vectors, so that their seeds unmask.
+/// Frames: under the key of the vectors, so that their seeds unmask. A fragment written again is the same bytes.
 pub fn wire_frame(data: &[u8]) {
     let nk: [u8; 32] = core::array::from_fn(|i| i as u8);
     let net = NetKeys::derive(&nk, 11);
@@ -18,7 +18,10 @@ pub fn wire_frame(data: &[u8]) {
         assert_eq!(bytes, data, "a refused frame was changed");
         return;
     };
-    let _ = decode_body(frame.kind(), frame.body());
+    if let Ok(Body::Fragment(fragment)) = decode_body(frame.kind(), frame.body()) {
+        assert_eq!([&fragment.head.bytes()[..], fragment.data].concat(), frame.body());
+        assert!(fragment.head.source_symbols() <= SOURCE_SYMBOLS_MAX && fragment.symbols() > 0);
+    }
     let (kind, to) = (frame.kind(), frame.to());
     if let Ok(authentic) = frame.authenticate(&net.mac, Around::default()) {
         assert_eq!((authentic.kind(), authentic.to()), (kind, to));

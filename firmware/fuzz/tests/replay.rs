@@ -96,15 +96,18 @@ fn hexes(value: &serde_json::Value, keys: &[&str], found: &mut Vec<Vec<u8>>) {
 fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let mut seeds = Vec::new();
     let sources = [
-        ("wire_frame", "wire-frames.json", &["hex"][..]),
-        ("wire_envelope", "wire-envelopes.json", &["hex"][..]),
-        ("wire_control", "wire-control.json", &["hex"][..]),
-        ("roster_formats", "roster.json", &["hex", "file"][..]),
+        ("wire_frame", "vector", "wire-frames.json", "/frames", &["hex"][..]),
+        ("wire_frame", "refused", "wire-errors.json", "/frames", &["hex"][..]),
+        ("wire_envelope", "vector", "wire-envelopes.json", "/envelopes", &["hex"][..]),
+        ("wire_envelope", "refused", "wire-errors.json", "/envelopes", &["hex"][..]),
+        ("wire_control", "vector", "wire-control.json", "/controls", &["hex"][..]),
+        ("wire_control", "refused", "wire-errors.json", "/controls", &["hex"][..]),
+        ("roster_formats", "vector", "roster.json", "", &["hex", "file"][..]),
     ];
-    for (target, file, keys) in sources {
+    for (target, name, file, part, keys) in sources {
         let mut found = Vec::new();
-        hexes(&vectors(file), keys, &mut found);
-        seeds.extend(found.into_iter().enumerate().map(|(i, d)| (target, format!("vector-{i:02}"), d)));
+        hexes(vectors(file).pointer(part).expect(part), keys, &mut found);
+        seeds.extend(found.into_iter().enumerate().map(|(i, d)| (target, format!("{name}-{i:02}"), d)));
     }
     seeds.extend(link_seeds());
     for (i, kind) in (0..8u8).enumerate() {

@@ -188,9 +188,10 @@ pub enum Control {
         prefix: [u8; 2],
         /// Symbols needed; [`NEED_NOTHING`], [`NEED_ALL`] and [`NEED_UNKNOWN`] are words of their own.
         need: u16,
-        /// One more than the greatest symbol id heard: what was sent before it and did not help is lost.
+        /// One more than the greatest symbol id of the fragment heard last: what was sent before it and did not help is
+        /// lost.
         next: u16,
-        /// How noisy the sender's frames arrive (spec §52.4).
+        /// How noisy the frames of whoever gets this report arrive (spec §52.5).
         noise: u8,
     },
     /// 11: the sender asks for the report or acknowledgement owed for this parcel, and listens.

@@ -15,7 +15,7 @@ use crate::envelope::{Envelope, EnvelopeError};
 use crate::keys::{NetKeys, hmac};
 use crate::limits::{
     CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, FRAGMENT_HEADER_LEN, HEADER_LEN, HOP_LEN, MAC_LEN, OBJECT_ID_LEN,
-    SAMPLE_MAX, SAMPLE_MIN, WIRE_VERSION,
+    SAMPLE_MAX, SAMPLE_MIN, SOURCE_SYMBOLS_MAX, WIRE_VERSION,
 };
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
@@ -309,7 +309,8 @@ pub enum Body<'a> {
     Control(Control),
 }
 
-/// Symbols of an envelope's erasure code (spec §20.6, RFC 6330): any as many as the envelope has are enough.
+/// Symbols of an envelope's erasure code (spec §20.6, RFC 6330): as many of any as the envelope has are nearly always
+/// enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
     /// What precedes the symbols.
@@ -341,7 +342,6 @@ pub struct FragmentHead {
 
 /// Greatest encoding symbol id: fifteen bits.
 pub const ESI_MAX: u16 = 0x7FFF;
-const SYMBOL_IDS: usize = ESI_MAX as usize + 1;
 const TURN: u16 = 0x8000;
 
 impl FragmentHead {
@@ -389,8 +389,8 @@ impl<'a> Fragment<'a> {
             && symbols > 0
             && data.len() == symbols * usize::from(head.symbol)
             && (ENVELOPE_MIN..=ENVELOPE_MAX).contains(&(head.total as usize))
-            && usize::from(head.esi) + symbols <= SYMBOL_IDS
-            && head.source_symbols() <= SYMBOL_IDS;
+            && usize::from(head.esi) + symbols <= usize::from(ESI_MAX) + 1
+            && head.source_symbols() <= SOURCE_SYMBOLS_MAX;
         sane.then_some(Self { head, data })
     }
 

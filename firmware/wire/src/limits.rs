@@ -35,6 +35,10 @@ pub const FRAGMENT_HEADER_LEN: usize = 9;
 /// Bytes of an envelope's identity that follow it in the object that is cut into symbols.
 pub const OBJECT_ID_LEN: usize = 8;
 
+/// Most source symbols of an object: beyond it a decoding takes seconds on a small board. The largest envelope fits in
+/// symbols of 17 bytes.
+pub const SOURCE_SYMBOLS_MAX: usize = 4096;
+
 /// Parcels that one acknowledgement may name: 30 bytes of names in one frame of 39; more would delay the first.
 pub const ACK_MANY_MAX: usize = 15;
 

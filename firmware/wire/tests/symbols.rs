@@ -13,7 +13,7 @@ use picket_wire::control::{Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN, Prefix
 use picket_wire::frame::{
     Around, Body, BodyError, ESI_MAX, Fragment, FragmentHead, Head, Kind, ack_many_suffix, ack_suffix, decode_body,
 };
-use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, FRAGMENT_HEADER_LEN};
+use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, FRAGMENT_HEADER_LEN, SOURCE_SYMBOLS_MAX};
 use picket_wire::{Identity, Lifetime, MessageId};
 use proptest::prelude::*;
 
@@ -160,12 +160,11 @@ fn an_announcement_is_of_an_envelope() {
     }
 }
 
-// W-20.6-8
+// W-20.6-4
 #[test]
 fn the_words_of_a_report_are_no_numbers_of_symbols() {
     assert_eq!((NEED_NOTHING, NEED_ALL, NEED_UNKNOWN), (0, 0xFFFE, 0xFFFF));
-    let most = usize::from(ESI_MAX) + 1;
-    assert!(most < usize::from(NEED_ALL), "K is at most the number of ids");
+    assert!(SOURCE_SYMBOLS_MAX < usize::from(NEED_ALL), "K is less than that");
     for need in [NEED_NOTHING, 1, ESI_MAX, NEED_ALL, NEED_UNKNOWN] {
         let report = Control::SymbolReport { prefix: [1, 2], need, next: ESI_MAX + 1, noise: 3 };
         assert_eq!(Control::decode(&encoded(&report)), Ok(report));
@@ -188,11 +187,12 @@ fn a_fragment_keeps_to_its_limits() {
         ("up to the last id", FragmentHead { esi: ESI_MAX - 1, ..head }, 20, true),
         ("21 bytes in all", FragmentHead { total: 21, ..head }, 10, false),
         ("22 bytes in all", FragmentHead { total: 22, ..head }, 10, true),
-        ("64 KiB", FragmentHead { total: 65_536, ..head }, 10, true),
-        ("a byte more", FragmentHead { total: 65_537, ..head }, 10, false),
-        ("the most 17 bits hold", FragmentHead { total: 0x1_FFFF, ..head }, 10, false),
-        ("as many symbols as ids", FragmentHead { symbol: 2, total: 65_528, ..head }, 10, true),
-        ("more symbols than ids", FragmentHead { symbol: 2, total: 65_529, ..head }, 10, false),
+        ("64 KiB", FragmentHead { total: 65_536, symbol: 20, ..head }, 20, true),
+        ("a byte more", FragmentHead { total: 65_537, symbol: 20, ..head }, 20, false),
+        ("the most 17 bits hold", FragmentHead { total: 0x1_FFFF, symbol: 40, ..head }, 40, false),
+        ("4096 source symbols", FragmentHead { symbol: 16, total: 65_528, ..head }, 16, true),
+        ("4097 source symbols", FragmentHead { symbol: 16, total: 65_529, ..head }, 16, false),
+        ("65 544 source symbols", FragmentHead { symbol: 1, total: 65_536, ..head }, 1, false),
     ] {
         let body = [&head.bytes()[..], &vec![1; len]].concat();
         let read = decode_body(Kind::Fragment, &body);

@@ -1,7 +1,9 @@
 //! Envelopes, fragments and control messages as rows and fields.
 
 use crate::report::Report;
-use picket_wire::control::{Claim, Control, NoticeReason, ReceiptKind, RefuseReason};
+use picket_wire::control::{
+    Claim, Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN, NoticeReason, ReceiptKind, RefuseReason,
+};
 use picket_wire::envelope::{Class, Envelope, FLAG_TURN, HOP_BYTE, LIFETIME_BYTE};
 use picket_wire::frame::{Body, Fragment};
 use picket_wire::limits::{FRAGMENT_HEADER_LEN, HEADER_LEN};
@@ -53,6 +55,11 @@ pub fn explain(report: &mut Report, at: usize, raw: &[u8], body: &Body<'_>) -> V
             for (name, value) in fields.as_object().into_iter().flatten().filter(|(n, _)| *n != "type") {
                 report.row(at, &[], name_of(name), plain(value));
             }
+            if let Control::SymbolReport { need, .. } = c
+                && let Some(meaning) = need_word(*need)
+            {
+                report.row(at, &[], "need means", meaning);
+            }
             if let Some(identity) = c.parcel_identity() {
                 report.row(at, &[], "identity", hex::encode(identity.0));
             }
@@ -61,9 +68,19 @@ pub fn explain(report: &mut Report, at: usize, raw: &[u8], body: &Body<'_>) -> V
     }
 }
 
+/// What a report's word says that is no number of symbols (spec §20.6).
+const fn need_word(need: u16) -> Option<&'static str> {
+    match need {
+        NEED_NOTHING => Some("everything has arrived, the answer follows"),
+        NEED_ALL => Some("announced, nothing has come: all symbols"),
+        NEED_UNKNOWN => Some("nothing is known of this parcel"),
+        _ => None,
+    }
+}
+
 /// Table names must live as long as the table.
 fn name_of(name: &str) -> &'static str {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 21] = [
         "index",
         "gateway",
         "answer",
@@ -80,8 +97,11 @@ fn name_of(name: &str) -> &'static str {
         "id",
         "kind",
         "mac",
-        "base",
-        "have",
+        "need",
+        "next",
+        "noise",
+        "total",
+        "prefixes",
     ];
     NAMES.into_iter().find(|n| *n == name).unwrap_or("field")
 }
@@ -129,13 +149,29 @@ pub fn envelope(report: &mut Report, at: usize, e: &Envelope<'_>) -> Value {
 }
 
 fn fragment(report: &mut Report, at: usize, raw: &[u8], f: &Fragment<'_>) -> Value {
-    let prefix = hex::encode(f.prefix.to_be_bytes());
-    let turn = if f.turn { ", turn handed over" } else { "" };
+    let h = f.head;
+    let prefix = hex::encode(h.prefix.to_be_bytes());
+    let turn = if h.turn { ", turn handed over or report asked for" } else { "" };
+    let (first, k) = (usize::from(h.esi), h.source_symbols());
+    let past = first + usize::from(f.symbols());
+    let repair = if past <= k {
+        "source"
+    } else if first >= k {
+        "repair"
+    } else {
+        "source and repair"
+    };
     report.row(at, &raw[..2], "identity prefix", &prefix);
-    report.row(at + 2, &raw[2..4], "index", format!("{}{turn}", f.index));
-    report.row(at + 4, &raw[4..7], "total", format!("{} bytes in all", f.total));
-    report.row(at + FRAGMENT_HEADER_LEN, f.data, "data", format!("{} bytes", f.data.len()));
-    json!({"prefix": prefix, "index": f.index, "turn": f.turn, "total": f.total, "data": hex::encode(f.data)})
+    report.row(at + 2, &raw[2..4], "symbol id", format!("{first}{turn}"));
+    let offer = format!("{} more custodians, round {}; {} bytes in all", h.hop_limit, h.round, h.total);
+    report.row(at + 4, &raw[4..7], "hop, round, total", offer);
+    report.row(at + 7, &raw[7..8], "symbol", format!("{} bytes, {k} of them are the envelope", h.symbol));
+    report.row(at + 8, &raw[8..9], "lifetime left", format!("{} s", h.lifetime.seconds()));
+    report.row(at + FRAGMENT_HEADER_LEN, f.data, "symbols", format!("{first} to {}, {repair}", past.saturating_sub(1)));
+    json!({
+        "prefix": prefix, "turn": h.turn, "esi": h.esi, "hop_limit": h.hop_limit, "round": h.round, "total": h.total,
+        "symbol": h.symbol, "lifetime": h.lifetime.0, "lifetime_s": h.lifetime.seconds(), "data": hex::encode(f.data),
+    })
 }
 
 /// Fields of a control message, as the vectors write them.
@@ -162,10 +198,15 @@ fn control(c: &Control) -> Value {
             "type": "notice", "to": n.to.0, "hops": n.hops, "id": n.id.to_string(), "reason": notice(n.reason),
             "gateway": n.gateway.0, "mac": hex::encode(n.mac),
         }),
-        Control::FragmentReport { prefix: p, base, have } => {
-            json!({"type": "fragment_report", "prefix": prefix(p), "base": base, "have": format!("{have:016x}")})
+        Control::SymbolReport { prefix: p, need, next, noise } => {
+            json!({"type": "symbol_report", "prefix": prefix(p), "need": need, "next": next, "noise": noise})
         }
         Control::Poll { prefix: p } => json!({"type": "poll", "prefix": prefix(p)}),
+        Control::Announce { id, total } => json!({"type": "announce", "id": id.to_string(), "total": total}),
+        Control::AckMany(prefixes) => {
+            let list: Vec<String> = prefixes.as_slice().iter().map(prefix).collect();
+            json!({"type": "ack_many", "prefixes": list})
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::body;
 use crate::report::{Report, Verdict};
 use picket_wire::Index;
-use picket_wire::control::offer_of;
+use picket_wire::control::{Control, offer_of};
 use picket_wire::envelope::Envelope;
-use picket_wire::frame::{Around, Authentic, Kind, Mask, Unmasked, ack_suffix};
+use picket_wire::frame::{Around, Authentic, Kind, Mask, Unmasked, ack_many_suffix, ack_suffix};
 use picket_wire::keys::{LinkKey, NetKeys};
 use picket_wire::limits::{FRAGMENT_HEADER_LEN, HEADER_LEN, HOP_LEN, MAC_LEN, WIRE_VERSION};
 use serde_json::json;
@@ -156,10 +156,9 @@ fn authenticated(report: &mut Report, at: usize, unmasked: Unmasked<'_>, prefix:
     report.row(at + 1, &[to], "to", if everyone { "everyone".to_owned() } else { format!("index …{to}") });
     report.row(at + 2, &[from], "from", format!("index …{from}"));
     let kind = unmasked.kind();
-    let answer = kind == Kind::Control && matches!(raw.first(), Some(5..=7));
     let candidates: &[[u8; 32]] = if everyone { &[net.mac] } else { &keys.pairwise };
-    let empty = [0; 0];
-    let suffixes: Vec<&[u8]> = if answer { keys.answers.iter().map(|s| &s[..]).collect() } else { vec![&empty[..]] };
+    let answer = is_answer(kind, raw);
+    let suffixes = if answer { answer_suffixes(raw, &keys.answers) } else { vec![Vec::new()] };
     let checkable = !candidates.is_empty() && !suffixes.is_empty();
     let (verdict, found) = match verify(unmasked, prefix, candidates, &suffixes) {
         Ok(frame) if everyone => (Verdict::Broadcast, Some(frame)),
@@ -205,7 +204,7 @@ fn verify<'a>(
     mut frame: Unmasked<'a>,
     prefix: &[u8],
     candidates: &[[u8; 32]],
-    suffixes: &[&[u8]],
+    suffixes: &[Vec<u8>],
 ) -> Result<Authentic<'a>, Unmasked<'a>> {
     for key in candidates {
         for suffix in suffixes {
@@ -216,4 +215,33 @@ fn verify<'a>(
         }
     }
     Err(frame)
+}
+
+/// Spec §20.5: types 5, 6, 7 and 13.
+fn is_answer(kind: Kind, raw: &[u8]) -> bool {
+    kind == Kind::Control && matches!(raw.first(), Some(5..=7 | 13))
+}
+
+/// What the MAC of an answer may cover behind it.
+fn answer_suffixes(raw: &[u8], offers: &[[u8; 17]]) -> Vec<Vec<u8>> {
+    match Control::decode(raw) {
+        Ok(Control::AckMany(named)) => combinations(named.as_slice(), offers),
+        Ok(_) | Err(_) => offers.iter().map(|suffix| suffix.to_vec()).collect(),
+    }
+}
+
+/// Combinations tried where several of the known offers begin with the same two bytes.
+const COMBINATIONS_MAX: usize = 256;
+
+/// Suffixes of an acknowledgement of several parcels: one of the known offers for each that is named.
+fn combinations(named: &[[u8; 2]], offers: &[[u8; 17]]) -> Vec<Vec<u8>> {
+    let mut choices: Vec<Vec<[u8; 17]>> = vec![Vec::new()];
+    for prefix in named {
+        let fitting: Vec<[u8; 17]> = offers.iter().filter(|offer| offer[..2] == *prefix).copied().collect();
+        let longer = |choice: &Vec<[u8; 17]>| -> Vec<Vec<[u8; 17]>> {
+            fitting.iter().map(|offer| choice.iter().chain([offer]).copied().collect()).collect()
+        };
+        choices = choices.iter().flat_map(longer).take(COMBINATIONS_MAX).collect();
+    }
+    choices.iter().map(|choice| ack_many_suffix(choice).to_vec()).collect()
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use picket_dissect::{Keys, broker_payload, envelope, packet, stream};
+use picket_wire::Lifetime;
 use picket_wire::envelope::{Envelope, set_mutable};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -16,21 +17,14 @@ fn bytes(v: &Value) -> Vec<u8> {
     hex::decode(v.as_str().unwrap()).unwrap()
 }
 
-/// The envelope that the acknowledgements of the vectors answer.
-fn offered() -> Vec<u8> {
-    let mut raw = bytes(&vectors("wire-envelopes.json")["envelopes"][0]["hex"]);
-    let lifetime = Envelope::parse(&raw).unwrap().header().lifetime;
-    set_mutable(&mut raw, 7, 2, lifetime);
-    raw
-}
-
 fn keys(file: &Value) -> Keys {
     let generation = u8::try_from(file["generation"].as_u64().unwrap()).unwrap();
-    let offered = offered();
-    Keys::none()
+    let keys = Keys::none()
         .network(&bytes(&file["nk"]).try_into().unwrap(), generation)
-        .link(bytes(&file["link_key"]).try_into().unwrap())
-        .offer(&Envelope::parse(&offered).unwrap())
+        .link(bytes(&file["link_key"]).try_into().unwrap());
+    // The envelopes that the acknowledgements among the frames answer.
+    let offers = file["offers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    offers.iter().fold(keys, |keys, offer| keys.offer(&Envelope::parse(&bytes(offer)).unwrap()))
 }
 
 #[test]
@@ -49,6 +43,26 @@ fn every_frame_is_explained_as_the_vectors_say() {
         assert_eq!(said["mac"]["verdict"], v["key"], "{}", v["name"]);
         assert_eq!(json!([said["to"], said["from"], said["kind"]]), json!([v["to"], v["from"], v["kind"]]));
     }
+}
+
+#[test]
+fn an_acknowledgement_of_several_is_tried_with_every_offer_of_its_prefixes() {
+    let file = vectors("wire-frames.json");
+    let three = file["frames"].as_array().unwrap().iter().find(|v| v["name"] == "acknowledgement of three").unwrap();
+    let offers: Vec<Vec<u8>> = file["offers"].as_array().unwrap().iter().map(bytes).collect();
+    let verdict = |keys: &Keys| packet(&bytes(&three["hex"]), keys).to_json()["mac"]["verdict"].clone();
+    let mut known = Keys::none()
+        .network(&bytes(&file["nk"]).try_into().unwrap(), 11)
+        .link(bytes(&file["link_key"]).try_into().unwrap());
+    for offer in &offers[..2] {
+        let mut earlier = offer.clone();
+        set_mutable(&mut earlier, 7, 1, Lifetime(60));
+        for raw in [&earlier, offer] {
+            known = known.offer(&Envelope::parse(raw).unwrap());
+            assert_eq!(verdict(&known), "unchecked", "one of the three is not known");
+        }
+    }
+    assert_eq!(verdict(&known.offer(&Envelope::parse(&offers[2]).unwrap())), "pairwise");
 }
 
 #[test]
@@ -130,7 +144,7 @@ fn the_program_prints_tables_and_json_and_says_how_it_went() {
     let (nk, lk) = (file["nk"].as_str().unwrap(), file["link_key"].as_str().unwrap());
     let (code, out, _) = run(&["--nk", nk, "--generation", "11", "--link-key", lk, frame]);
     assert_eq!(code, 0);
-    for expected in ["pairwise, routine", "right: written by the neighbour", "version 1, generation …3, envelope"] {
+    for expected in ["pairwise, routine", "right: written by the neighbour", "version 2, generation …3, envelope"] {
         assert!(out.contains(expected), "{expected} not in\n{out}");
     }
     let (code, out, _) = run(&["--json", frame]);

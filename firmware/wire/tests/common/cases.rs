@@ -399,7 +399,7 @@ fn body_errors() -> Vec<Value> {
         lifetime: Lifetime(0xC3),
     };
     let fragment = |head: FragmentHead, len: usize| [&head.bytes()[..], &filler(1, len)].concat();
-    let of_total = |total| fragment(FragmentHead { total, ..head }, 10);
+    let of_total = |total| fragment(FragmentHead { total, symbol: 40, ..head }, 40);
     let from_id = |esi, symbols: usize| fragment(FragmentHead { esi, ..head }, 10 * symbols);
     let of_symbol = |symbol, len| fragment(FragmentHead { symbol, total: 65_536, ..head }, len);
     let mut spare = fragment(head, 10);
@@ -418,7 +418,7 @@ fn body_errors() -> Vec<Value> {
         ("fragment of an envelope of 21 bytes", Kind::Fragment, of_total(21), refused),
         ("fragment of more than 64 KiB", Kind::Fragment, of_total(65_537), refused),
         ("fragment of the greatest total that can be written", Kind::Fragment, of_total(0x1_FFFF), refused),
-        ("fragment of more symbols than there are ids", Kind::Fragment, of_symbol(2, 10), refused),
+        ("fragment of one of 4097 symbols", Kind::Fragment, of_symbol(16, 16), refused),
         ("control of an unknown type", control, vec![14, 0, 0], "body_control"),
         ("control with a trailing byte", control, vec![11, 0xC0, 0xDE, 0], "body_control"),
         ("acknowledgement of no parcel", control, vec![13, 0], "body_control"),

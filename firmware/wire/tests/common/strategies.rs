@@ -136,8 +136,8 @@ pub fn control_body() -> impl Strategy<Value = Vec<u8>> {
 pub fn fragment() -> impl Strategy<Value = (FragmentHead, Vec<u8>)> {
     let what = (any::<u16>(), any::<bool>(), total(), any::<u8>());
     let offer = (0u8..16, 0u8..4);
-    // Two bytes a symbol give the largest envelopes more symbols than there are ids.
-    let symbols = (3u8..=255, 0..=ESI_MAX, 1usize..6);
+    // Shorter symbols give the largest envelopes more of them than are allowed.
+    let symbols = (17u8..=255, 0..=ESI_MAX, 1usize..6);
     (what, offer, symbols, any::<u8>()).prop_map(|(what, offer, (symbol, esi, count), fill)| {
         let count = count.min(usize::from(ESI_MAX - esi) + 1);
         let head = FragmentHead {
