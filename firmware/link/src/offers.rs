@@ -400,7 +400,9 @@ impl Offers {
         match (pick, &mut tx.coded) {
             (Pick::Symbols(_, symbols), Some(coded)) => {
                 again = coded.sent(symbols, asking);
-                stays_ready = coded.due() > 0 && peer.probing().is_none();
+                // Half duplex: the turn is the neighbour's, and its report is waited for.
+                let handed_over = self.shape.half && asking;
+                stays_ready = coded.due() > 0 && peer.probing().is_none() && !handed_over;
                 tx.sent_as = (len, level);
             }
             (Pick::Poll(_), coded) => {

@@ -535,14 +535,13 @@ impl Link {
     /// The latest report of a parcel replaces an earlier one that still waits.
     fn report(&mut self, to: Index, prefix: u16, need: u16, next: u16) {
         let bytes = prefix.to_be_bytes();
-        let noise = self.offers.peers.get_mut(&to).map_or(0, |peer| peer.rate.report());
         self.outbox.reports.retain(|(peer, old)| {
             *peer != to || !matches!(old, Control::SymbolReport { prefix, .. } if *prefix == bytes)
         });
         if self.outbox.reports.len() >= REPORTS_MAX {
             self.outbox.reports.pop_front();
         }
-        self.outbox.reports.push_back((to, Control::SymbolReport { prefix: bytes, need, next, noise }));
+        self.outbox.reports.push_back((to, Control::SymbolReport { prefix: bytes, need, next, noise: 0 }));
     }
 }
 

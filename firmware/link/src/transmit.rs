@@ -81,7 +81,11 @@ impl Link {
             self.put_answers(now, keys, out, first);
             return true;
         }
-        if let Some((to, report)) = self.outbox.reports.pop_front() {
+        if let Some((to, mut report)) = self.outbox.reports.pop_front() {
+            // As it is now: what asked for the report was counted after it was asked for.
+            if let (Control::SymbolReport { noise, .. }, Some(peer)) = (&mut report, self.offers.peers.get_mut(&to)) {
+                *noise = peer.rate.report();
+            }
             self.put_control(now, keys, out, Some(to), &report, &[]);
             return true;
         }
