@@ -32,7 +32,7 @@ fn damaged() -> impl Strategy<Value = (Vec<u8>, usize, Vec<(usize, u8)>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn c_52_1_1_the_other_implementation_writes_the_same_parity((data, parity) in sizes()) {

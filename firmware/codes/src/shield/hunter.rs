@@ -10,7 +10,9 @@ use alloc::vec::Vec;
 /// Over time every byte pushed is told exactly once: a `Frame` that is kept tells
 /// [`coded_len`](super::coded_len) of its length and level, a `Broken` tells [`OVERHEAD`](super::OVERHEAD) + `body`,
 /// a `Noise` its number. A frame that is given back tells nothing; its bytes are told later, as what they turn out to
-/// be. What lies before a frame is told after it: not until the frame is kept is it certain.
+/// be. What lies before a frame is told after it: not until the frame is kept is it certain. One exception: a frame
+/// whose end was cut off may be repaired all the same, in place of its last bytes the first of the next frame; these are
+/// told with both. They are less than twice its `errors`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A frame that decoded. That it is genuine is for the caller to verify: without parity anything decodes, with
@@ -49,18 +51,18 @@ pub enum Found {
 pub struct Hunter {
     /// Bytes received; places below are counted from its beginning.
     bytes: Vec<u8>,
-    /// The first byte that was not told yet.
+    /// The first byte that was not told yet; candidates may lie before it, within the end of a frame.
     front: usize,
     /// The first place that was not looked at yet.
     scanned: usize,
-    /// In order of their places, all from `front` on; at most [`CANDIDATES_MAX`].
+    /// In order of their places; at most [`CANDIDATES_MAX`].
     candidates: Vec<Candidate>,
     /// The first candidate, when its body was beyond repair. Not told until no frame can begin in its last bytes.
     broken: Option<Candidate>,
-    /// The frame that was given out last, until the next call.
-    out: Option<Candidate>,
+    /// The frame that was given out last, until the next call, and its errors.
+    out: Option<(Candidate, usize)>,
     /// The frame that was kept, while what lies before it is told.
-    kept: Option<Candidate>,
+    kept: Option<(Candidate, usize)>,
 }
 
 /// A place where a header was read.
@@ -91,11 +93,14 @@ impl Hunter {
     /// Takes received bytes. [`Hunter::next`] is to be called until it gives `None` before more are pushed: until then
     /// they are only held.
     pub fn push(&mut self, bytes: &[u8]) {
-        let told = core::mem::take(&mut self.front);
-        self.bytes.drain(..told);
-        self.scanned -= told;
-        let places = self.candidates.iter_mut().chain(&mut self.broken).chain(&mut self.out).chain(&mut self.kept);
-        places.for_each(|c| c.start -= told);
+        let given = [&self.out, &self.kept].into_iter().flatten().map(|(c, _)| c);
+        let starts = self.candidates.iter().chain(&self.broken).chain(given).map(|c| c.start);
+        let done = starts.fold(self.front.min(self.scanned), usize::min);
+        self.bytes.drain(..done);
+        self.front -= done;
+        self.scanned -= done;
+        let given = [&mut self.out, &mut self.kept].into_iter().flatten().map(|(c, _)| c);
+        self.candidates.iter_mut().chain(&mut self.broken).chain(given).for_each(|c| c.start -= done);
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -104,12 +109,15 @@ impl Hunter {
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Option<Found> {
         self.kept = self.out.take().or(self.kept);
-        if let Some(kept) = self.kept {
+        if let Some((kept, errors)) = self.kept {
             if let Some(before) = self.settle(kept.start) {
                 return Some(before);
             }
             self.kept = None;
-            self.forget(kept.end());
+            self.front = kept.end();
+            // Its last bytes may have been cut off and repaired, and be the next frame's: then nearly all of them were
+            // wrong.
+            self.skip(kept.end().saturating_sub(2 * errors).max(kept.start + OVERHEAD));
         }
         loop {
             // One at a time, told before the next is tried: what is told must not depend on how bytes are pushed.
@@ -182,7 +190,7 @@ impl Hunter {
             self.broken = self.broken.or((!within).then_some(candidate));
             return None;
         };
-        self.out = Some(candidate);
+        self.out = Some((candidate, errors));
         Some(Found::Frame { frame, level: head.level(), body, errors })
     }
 
@@ -208,7 +216,7 @@ impl Hunter {
                 let told = self.forget(broken.end().min(limit));
                 match told.checked_sub(OVERHEAD) {
                     Some(body) => Some(Found::Broken { level: broken.head.level(), body }),
-                    None => Some(Found::Noise(told)),
+                    None => (told > 0).then_some(Found::Noise(told)),
                 }
             }
             Some(broken) => Some(Found::Noise(self.forget(broken.start.min(limit)))),
@@ -217,13 +225,18 @@ impl Hunter {
         }
     }
 
-    /// Everything before the place `to` is told; says how much that was.
+    /// Everything before the place `to` is told, and no frame begins there; says how many bytes that told.
     fn forget(&mut self, to: usize) -> usize {
         let told = to.saturating_sub(self.front);
         self.front = self.front.max(to);
+        self.skip(to);
+        told
+    }
+
+    /// No frame begins before the place `to`.
+    fn skip(&mut self, to: usize) {
         self.scanned = self.scanned.max(to);
         self.candidates.retain(|c| c.start >= to);
-        told
     }
 }
 
