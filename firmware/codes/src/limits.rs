@@ -38,7 +38,7 @@ pub(crate) const MEMORY: f64 = 2_000.0;
 pub(crate) const CLEAN_MAX: f64 = 200_000.0;
 
 /// Least byte error probability thought possible: below it no frame is lost in the life of a battery.
-pub(crate) const Q_MIN: f64 = 1e-7;
+pub(crate) const Q_MIN: f64 = 1e-8;
 
 /// Greatest byte error probability told: beyond it no level helps.
 pub(crate) const Q_MAX: f64 = 0.5;

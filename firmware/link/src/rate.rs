@@ -151,6 +151,8 @@ mod tests {
             clean.heard(1_000, 0);
             bad.heard(1_000, 77);
         }
+        clean.told(clean.hear.code());
+        bad.told(bad.hear.code());
         assert!(clean.level_long(72, 1_200).0.parity() <= 2);
         assert!((50..90).contains(&bad.level_long(72, 1_200).0.parity()));
         assert!(bad.has_news());
