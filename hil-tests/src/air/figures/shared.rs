@@ -9,7 +9,7 @@ use crate::air::{Link, Parcel, Table, World};
 /// How long four stations talk.
 const TALK: Duration = Duration::from_secs(300);
 /// Envelope of a 100-byte text.
-const TEXT: usize = 134;
+const TEXT: usize = 100 + super::texts::SEAL;
 
 /// Bytes on air in two minutes when nobody has anything to say.
 #[must_use]

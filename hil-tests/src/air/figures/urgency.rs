@@ -7,7 +7,7 @@ use crate::air::theory::{mean, most};
 use crate::air::{Link, Parcel, Table, World};
 
 /// Envelope of a 100-byte text.
-const TEXT: usize = 134;
+const TEXT: usize = 100 + super::texts::SEAL;
 /// Envelope of a short urgent text.
 const URGENT: usize = 60;
 /// Urgent texts in one transfer.
