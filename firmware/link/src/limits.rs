@@ -189,6 +189,9 @@ pub(crate) const ANNOUNCED_MAX: usize = INCOMING_MAX;
 /// for more lies, or had better be offered it another time. The owner withdraws what takes too long.
 pub(crate) const SYMBOLS_ALLOWED: u32 = 20;
 
+/// After that as many as it has, so often: a twentieth of a channel that carries it in six seconds.
+pub(crate) const GRANT_EVERY: Duration = Duration::from_secs(120);
+
 /// And so many besides, for short transfers.
 pub(crate) const SYMBOLS_ALLOWED_MORE: u32 = 512;
 

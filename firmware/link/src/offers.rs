@@ -439,7 +439,7 @@ impl Offers {
     }
 
     /// The neighbour reports how much it needs of the parcel(s) with this prefix, and how noisy our frames arrive.
-    pub(crate) fn report(&mut self, from: Index, report: &Report) {
+    pub(crate) fn report(&mut self, now: Instant, from: Index, report: &Report) {
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.rate.told(report.noise);
         }
@@ -448,6 +448,7 @@ impl Offers {
             let half = self.shape.half;
             match &mut tx.coded {
                 Some(coded) if coded.started() || tx.asked || tx.membership.is_some() => {
+                    coded.grant(now);
                     let progress = coded.report(report.need, report.next, half);
                     tx.arrived = progress.all;
                     tx.asked = false;

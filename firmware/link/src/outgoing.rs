@@ -7,7 +7,7 @@
 //! What was sent before `settled` is accounted for in `need`, the neighbour's own word; of what is in flight a part
 //! will be lost, as it was before. New symbols are due while what is needed exceeds what is expected to arrive.
 
-use crate::limits::{BLIND_SHARE, SYMBOLS_ALLOWED, SYMBOLS_ALLOWED_MORE};
+use crate::limits::{BLIND_SHARE, GRANT_EVERY, SYMBOLS_ALLOWED, SYMBOLS_ALLOWED_MORE};
 use crate::peer::scramble;
 use alloc::vec::Vec;
 use picket_codes::fountain::Encoder;
@@ -15,6 +15,7 @@ use picket_wire::Identity;
 use picket_wire::control::{NEED_NOTHING, offer_of};
 use picket_wire::envelope::{HOP_BYTE, LIFETIME_BYTE};
 use picket_wire::frame::{ESI_MAX, FragmentHead};
+use picket_wire::time::Instant;
 use picket_wire::{Lifetime, limits::OBJECT_ID_LEN};
 
 /// Sending state of one coded envelope.
@@ -39,8 +40,9 @@ pub(crate) struct Transfer {
     /// Nothing was heard in time: one more frame goes out whatever is in flight.
     nudge: bool,
     jumped: bool,
-    /// Symbols that may still be sent of this offer, whatever is asked for.
+    /// Symbols that may still be sent of this offer, whatever is asked for, and since when no more were granted.
     allowed: u32,
+    granted_at: Instant,
 }
 
 /// What a report changed.
@@ -112,6 +114,7 @@ impl Transfer {
             nudge: false,
             jumped: false,
             allowed: u32::from(k) * SYMBOLS_ALLOWED + SYMBOLS_ALLOWED_MORE,
+            granted_at: Instant::ZERO,
         }
     }
 
@@ -200,6 +203,16 @@ impl Transfer {
     /// Nothing was heard in time though the neighbour is there.
     pub(crate) const fn nudge(&mut self) {
         self.nudge = true;
+    }
+
+    /// Time goes on: what was used up comes back slowly.
+    pub(crate) fn grant(&mut self, now: Instant) {
+        if self.allowed > 0 {
+            self.granted_at = now;
+        } else if now.since(self.granted_at) >= GRANT_EVERY {
+            self.granted_at = now;
+            self.allowed = u32::from(self.k);
+        }
     }
 
     /// Takes in a report: `need` more were needed when the symbol before `next` was heard. `settled`: nothing of ours
@@ -336,6 +349,8 @@ mod tests {
         assert!(sent > u32::from(ESI_MAX) && sent < 80_000, "{sent}");
         t.nudge();
         assert_eq!(t.due(), 0, "it is only asked for now");
+        t.grant(Instant::ZERO + GRANT_EVERY);
+        assert!(t.due() > 0);
     }
 
     #[test]

@@ -426,7 +426,7 @@ impl Link {
                 self.arrived(now, Arrival { from, kind: ParcelKind::Control, identity, bytes });
             }
             Control::SymbolReport { prefix, need, next, noise } => {
-                self.offers.report(from, &Report { prefix: u16::from_be_bytes(prefix), need, next, noise });
+                self.offers.report(now, from, &Report { prefix: u16::from_be_bytes(prefix), need, next, noise });
             }
             Control::Poll { prefix } => {
                 self.polled(now, from, u16::from_be_bytes(prefix));
