@@ -48,7 +48,7 @@ use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Index, MessageId, Precedence};
 use shape::Shape;
-use turn::Turn;
+use turn::{Timing, Turn};
 
 /// One link: commands ([`Link::offer`], [`Link::acknowledge`], …), bytes in ([`Link::receive`]), bytes out
 /// ([`Link::poll_transmit`]), events out ([`Link::poll_event`]), and the time of the next wake-up.
@@ -109,7 +109,7 @@ impl Link {
             me: Index(0),
             framer: Framer::new(config.framing),
             pace: Pace::new(config.air_bps.filter(|&bps| bps > 0)),
-            turn: Turn::new(shape.half, config.turn_round),
+            turn: Turn::new(shape.half, config.turn_round, Timing::new(shape.blind)),
             offers: Offers::new(shape),
             answers: Answers::default(),
             inbound: Inbound::default(),

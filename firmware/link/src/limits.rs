@@ -149,6 +149,12 @@ pub(crate) const SLOT: Duration = Duration::from_millis(200);
 /// Slots after which a silent channel is free for everyone.
 pub(crate) const SLOTS_UNTIL_OPEN: u64 = 4;
 
+/// Coded bytes of a report, on a bad channel: what is on air between two bursts of the same station.
+pub(crate) const REPORT_BYTES: usize = 40;
+
+/// Time lost between two bursts besides turn-round and report: the host's timers on both sides.
+pub(crate) const TURN_MARGIN: Duration = Duration::from_millis(40);
+
 /// A third station heard this lately makes the channel crowded: a few bursts of others in between.
 pub(crate) const CROWDED_FOR: Duration = Duration::from_secs(60);
 

@@ -3,7 +3,7 @@
 use crate::api::{Config, Duplex, Framing};
 use crate::limits::{
     FRAGMENT_OVERHEAD, FRAME_CEILING, FRAME_FLOOR, PACED_BYTES_MIN, PACED_PARCELS, PACED_WINDOW_S, PACKET_MAX, SLOT,
-    STREAM_BYTES, STREAM_PARCELS, SYMBOL_MIN, SYMBOLS_PER_FRAME, UNREPORTED_AIR, UNREPORTED_MAX, UNREPORTED_MIN,
+    REPORT_BYTES, STREAM_BYTES, STREAM_PARCELS, SYMBOL_MIN, SYMBOLS_PER_FRAME, TURN_MARGIN, UNREPORTED_AIR, UNREPORTED_MAX, UNREPORTED_MIN,
 };
 use crate::rate::fitting;
 use picket_codes::shield::{self, Level};
@@ -30,6 +30,8 @@ pub(crate) struct Shape {
     pub(crate) bytes: usize,
     /// How long to wait for an answer.
     pub(crate) bounds: Bounds,
+    /// How long a station may be on air before it is heard: a packet is heard at its end.
+    pub(crate) blind: Duration,
     /// Whether several frames may be given to the medium at once.
     pub(crate) batch: bool,
     /// Whether a loss is likely to be noise that shorter frames escape.
@@ -58,6 +60,7 @@ impl Shape {
             parcels,
             bytes,
             bounds: bounds(config, frame_max),
+            blind: blind(config, frame_max),
             batch: stream && paced.is_none(),
             noisy: stream && paced.is_some(),
             ask_first: stream && paced.is_none(),
@@ -91,12 +94,24 @@ fn symbol(config: &Config, frame_max: usize) -> u8 {
     u8::try_from(bytes).unwrap_or(u8::MAX)
 }
 
-/// One second of air on paced byte pipes, within [`FRAME_FLOOR`] and [`FRAME_CEILING`].
-fn pipe_bytes(config: &Config) -> usize {
-    match config.air_bps.filter(|&bps| bps > 0) {
-        Some(bps) => (bps as usize / 8).clamp(FRAME_FLOOR, FRAME_CEILING),
-        None => FRAME_CEILING,
+fn blind(config: &Config, frame_max: usize) -> Duration {
+    match (config.framing, config.air_bps.filter(|&bps| bps > 0)) {
+        (Framing::Packet, Some(bps)) => Duration::of_air(frame_max, bps),
+        (Framing::Packet | Framing::Cobs | Framing::Fec, _) => Duration::ZERO,
     }
+}
+
+/// One second of air on paced byte pipes, within [`FRAME_FLOOR`] and [`FRAME_CEILING`]. Where stations take turns what
+/// is urgent may have to wait for a turn and its report besides, which comes off.
+fn pipe_bytes(config: &Config) -> usize {
+    let Some(bps) = config.air_bps.filter(|&bps| bps > 0) else { return FRAME_CEILING };
+    let second = (bps as usize / 8).clamp(FRAME_FLOOR, FRAME_CEILING);
+    let pause = match config.duplex {
+        Duplex::Full => Duration::ZERO,
+        Duplex::Half => config.turn_round.times(2) + TURN_MARGIN,
+    };
+    let pause = usize::try_from(pause.as_micros() * u64::from(bps) / 8_000_000).unwrap_or(second);
+    second.saturating_sub(pause + REPORT_BYTES * usize::from(config.duplex == Duplex::Half)).max(second / 2)
 }
 
 fn coded_max(config: &Config) -> usize {
@@ -124,7 +139,10 @@ fn bounds(config: &Config, frame_max: usize) -> Bounds {
     let frame = Duration::of_air(frame_max, bps);
     let min = match config.duplex {
         Duplex::Full => Duration::from_millis(400) + frame,
-        Duplex::Half => SLOT.times(5) + config.turn_round.times(2) + Duration::of_air(FRAME_FLOOR, bps),
+        Duplex::Half => {
+            let slot = SLOT + blind(config, frame_max);
+            slot.times(5) + config.turn_round.times(2) + Duration::of_air(FRAME_FLOOR, bps)
+        }
     };
     let initial = Duration::from_secs(2) + frame;
     Bounds { initial: initial.max(min), min, max: Duration::from_secs(4).max(min) + frame.times(2) }

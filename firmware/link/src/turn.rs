@@ -27,11 +27,29 @@ enum Last {
     Others,
 }
 
+/// How long one must listen to know that nobody talks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// A slot: whoever begins in its first half is heard before the next one begins.
+    pub(crate) slot: Duration,
+    /// Silence after which a burst is over that did not say so.
+    pub(crate) gap: Duration,
+}
+
+impl Timing {
+    /// `blind`: how long a station may be on air before anything of it is heard; the air of a packet on packet media,
+    /// where nothing is heard before its end.
+    pub(crate) fn new(blind: Duration) -> Self {
+        Self { slot: SLOT + blind, gap: GAP + blind }
+    }
+}
+
 /// Channel access of one station. On full-duplex media it always permits.
 #[derive(Debug)]
 pub(crate) struct Turn {
     half: bool,
     turn_round: Duration,
+    timing: Timing,
     last: Last,
     /// End of the last activity.
     quiet_from: Instant,
@@ -54,10 +72,11 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    pub(crate) const fn new(half: bool, turn_round: Duration) -> Self {
+    pub(crate) const fn new(half: bool, turn_round: Duration, timing: Timing) -> Self {
         Self {
             half,
             turn_round,
+            timing,
             last: Last::Nothing,
             quiet_from: Instant::ZERO,
             in_frame: false,
@@ -126,7 +145,7 @@ impl Turn {
 
     /// The channel was quiet for so long that whoever wanted it could have had it.
     fn new_session(&mut self, now: Instant) {
-        if now.since(self.quiet_from.max(self.burst_end)) > self.turn_round + SLOT.times(2) {
+        if now.since(self.quiet_from.max(self.burst_end)) > self.turn_round + self.timing.slot.times(2) {
             self.used = Duration::ZERO;
         }
     }
@@ -137,7 +156,7 @@ impl Turn {
         let window = CONTENTION_MIN << self.unanswered.min(CONTENTION_SHIFTS);
         let drawn = scramble(u64::from(me.0) << 32 | u64::from(self.draws)) % window;
         let giving_way = u64::from(self.used >= BURST) * CONTENTION_MIN / 2;
-        self.turn_round + SLOT.times(2) + Duration(SLOT.0 / 2).times(drawn + giving_way)
+        self.turn_round + self.timing.slot.times(2) + Duration(self.timing.slot.0 / 2).times(drawn + giving_way)
     }
 
     /// End of our last transmission.
@@ -157,12 +176,12 @@ impl Turn {
     }
 
     fn gap(&self) -> Duration {
-        if self.in_frame { GAP_IN_FRAME } else { GAP }
+        if self.in_frame { GAP_IN_FRAME.max(self.timing.gap) } else { self.timing.gap }
     }
 
     /// Whether the burst goes on, counted from its last frame.
     fn in_burst(&self, now: Instant) -> bool {
-        self.burst.is_some_and(|(_, end)| now <= end + Duration(GAP.0 / 2))
+        self.burst.is_some_and(|(_, end)| now <= end + Duration(self.timing.gap.0 / 2))
     }
 
     /// Earliest time at or after `now` at which we may transmit.
@@ -170,13 +189,13 @@ impl Turn {
         if !self.half || self.in_burst(now) {
             return now;
         }
-        let period = SLOT.times(2);
+        let period = self.timing.slot.times(2);
         let (quiet, first, open) = self.slots(me);
         let open = quiet + open;
         let mut slot = quiet + first;
         if now > slot {
             slot += period.times(now.since(slot).as_micros() / period.as_micros());
-            if now.since(slot) >= Duration(SLOT.0 / 2) {
+            if now.since(slot) >= Duration(self.timing.slot.0 / 2) {
                 slot += period;
             }
         }
@@ -186,7 +205,7 @@ impl Turn {
     /// Last activity; from there: our first slot, and when the channel is open.
     fn slots(&self, me: Index) -> (Instant, Duration, Duration) {
         let t = self.turn_round;
-        let open = t + SLOT.times(SLOTS_UNTIL_OPEN);
+        let open = t + self.timing.slot.times(SLOTS_UNTIL_OPEN);
         let given = matches!(self.last, Last::Heard { given: true });
         let another_turn = matches!(self.last, Last::Heard { .. } | Last::Spoke { .. });
         if self.crowded() && another_turn && !given && (self.used >= BURST || self.unanswered > 0) {
@@ -206,7 +225,7 @@ impl Turn {
             }
             Last::Spoke { to, asking } => {
                 let tie = if asking { self.tie_break(me, to) } else { Duration::ZERO };
-                (self.burst_end.max(self.quiet_from), t + SLOT + tie, open + tie)
+                (self.burst_end.max(self.quiet_from), t + self.timing.slot + tie, open + tie)
             }
         }
     }
@@ -217,7 +236,7 @@ impl Turn {
         let later = to.is_some_and(|to| me > to);
         let spread =
             if self.unanswered < 3 { 0 } else { scramble(u64::from(me.0) << 32 | u64::from(self.unanswered)) % 4 };
-        SLOT.times(2 * (u64::from(later) + 2 * spread))
+        self.timing.slot.times(2 * (u64::from(later) + 2 * spread))
     }
 
     /// Air that may be used from `now` on, before what follows must wait for an answer.
@@ -256,13 +275,17 @@ mod tests {
     const B: Index = Index(2);
     const T: Duration = Duration::from_millis(20);
 
+    fn turn() -> Turn {
+        Turn::new(true, T, Timing::new(Duration::ZERO))
+    }
+
     fn after(end: u64, ms: u64) -> Instant {
         Instant(end) + Duration::from_millis(ms)
     }
 
     #[test]
     fn the_one_spoken_to_goes_first_and_the_speaker_second() {
-        let (mut a, mut b) = (Turn::new(true, T), Turn::new(true, T));
+        let (mut a, mut b) = (turn(), turn());
         let end = 5_000_000;
         a.sent(Instant(4_000_000), Instant(end), Duration::from_secs(1), Some(B), true);
         b.bytes(Instant(end));
@@ -278,7 +301,7 @@ mod tests {
 
     #[test]
     fn two_that_spoke_at_once_are_told_apart() {
-        let mut stations = [(Turn::new(true, T), A, B), (Turn::new(true, T), B, A)];
+        let mut stations = [(turn(), A, B), (turn(), B, A)];
         let end = Instant(1_000_000);
         for (turn, me, to) in &mut stations {
             turn.sent(Instant(500_000), end, Duration::from_millis(500), Some(*to), true);
@@ -291,7 +314,7 @@ mod tests {
 
     #[test]
     fn bytes_heard_in_a_burst_end_it() {
-        let mut a = Turn::new(true, T);
+        let mut a = turn();
         a.heard(true);
         a.sent(Instant(0), Instant(100_000), T, Some(B), false);
         assert_eq!(a.start_at(Instant(90_000), A), Instant(90_000), "the burst goes on");

@@ -12,7 +12,8 @@ use picket_wire::{Index, MessageId, Precedence};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-const FILES: [&str; 3] = ["link-stream.json", "link-fragments.json", "link-damaged.json"];
+const FILES: [&str; 5] =
+    ["link-stream.json", "link-fragments.json", "link-coded.json", "link-group.json", "link-damaged.json"];
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors").join(name)
@@ -22,6 +23,8 @@ fn make(name: &str) -> Value {
     match name {
         "link-stream.json" => stream(),
         "link-fragments.json" => fragments(),
+        "link-coded.json" => coded(),
+        "link-group.json" => group(),
         _ => damaged(),
     }
 }
@@ -55,7 +58,8 @@ impl Exchange {
     fn new(config: &Config) -> Self {
         let mut links = [Link::new(config.clone()), Link::new(config.clone())];
         links.iter_mut().for_each(|l| l.up(Instant::ZERO));
-        Self { keys: [Keys::new(A, &[A, B]), Keys::new(B, &[A, B])], links, now: Instant(1_000_000), steps: Vec::new() }
+        let all = [A, B, common::C];
+        Self { keys: [Keys::new(A, &all), Keys::new(B, &all)], links, now: Instant(1_000_000), steps: Vec::new() }
     }
 
     fn offer(&mut self, offer: Offer) {
@@ -165,6 +169,46 @@ fn fragments() -> Value {
     x.transmit(1, false);
     x.events(0, |_, _, _| {});
     x.finish("packets of 100 bytes: an envelope of 200 in fragments, all lost; a poll, a report, all again")
+}
+
+fn coded() -> Value {
+    let mut x = Exchange::new(&Config { framing: Framing::Fec, ..config(Some(9_600), Duplex::Full, 0) });
+    x.offer(parcel(1, 47, Precedence::Routine));
+    x.offer(parcel(2, 1_500, Precedence::Routine));
+    x.transmit(0, false);
+    x.events(1, |link, now, owed| {
+        link.acknowledge(now, owed, None, Duration::ZERO);
+    });
+    x.transmit(1, false);
+    x.transmit(0, false);
+    x.events(1, |link, now, owed| {
+        link.acknowledge(now, owed, Some([7; 8]), Duration::ZERO);
+    });
+    x.transmit(1, false);
+    x.events(0, |_, _, _| {});
+    x.finish("a clean pipe with framing fec: a text, a transfer whose first frame is short and strong, its report, the rest")
+}
+
+fn group() -> Value {
+    let packets = Config { framing: Framing::Packet, mtu: Some(120), ..config(None, Duplex::Full, 0) };
+    let mut x = Exchange::new(&packets);
+    let both = vec![
+        Offer { id: OfferId(1), ..parcel(1, 200, Precedence::Routine) },
+        Offer { id: OfferId(2), to: common::C, ..parcel(1, 200, Precedence::Routine) },
+    ];
+    x.steps.push(json!({"a": "offers to all", "ids": [1, 2], "to": [B.0, common::C.0], "bytes": hex::encode(&both[0].bytes),
+        "identity": hex::encode(both[0].identity.0)}));
+    x.links[0].offer_to_all(x.now, both).unwrap();
+    for _ in 0..4 {
+        x.transmit(0, false);
+        x.transmit(1, false);
+    }
+    x.events(1, |link, now, owed| {
+        link.acknowledge(now, owed, None, Duration::ZERO);
+    });
+    x.transmit(1, false);
+    x.events(0, |_, _, _| {});
+    x.finish("packets of 120 bytes: one envelope for B and for a station that never answers; announcements, symbols for everyone, a poll")
 }
 
 fn damaged() -> Value {

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 pub const A: Index = Index(0x0101);
 pub const B: Index = Index(0x0202);
+pub const C: Index = Index(0x0303);
 
 /// A small deterministic generator (SplitMix64).
 #[derive(Clone, Debug)]
