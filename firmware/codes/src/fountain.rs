@@ -1,4 +1,4 @@
-//! An object from any symbols of it that arrive: RFC 6330 (RaptorQ), one source block (spec §52.5).
+//! An object from any symbols of it that arrive: RFC 6330 (RaptorQ), one source block (spec §52.6).
 //!
 //! An object of `len` bytes is cut into K = ⌈`len` / T⌉ *source symbols* of T bytes, numbered from 0; those with
 //! numbers from K on are *repair symbols*. Any K of them usually suffice: K fail in one case of a hundred, K + 1 in one

@@ -1,4 +1,4 @@
-//! How much parity a channel needs (spec §52.4).
+//! How much parity a channel needs (spec §52.5).
 //!
 //! A channel is described by one number, `q`: the probability that a byte arrives wrong. Bytes are taken to be wrong
 //! independently; blocks are spread over the frame so that this is nearly true of bursts as well.

@@ -118,7 +118,7 @@ static GENERATORS: [[u8; PARITY_MAX]; PARITY_MAX / 2 + 1] = {
 };
 
 const fn possible(block: usize, parity: usize) -> bool {
-    block <= BLOCK_MAX && parity <= PARITY_MAX && parity <= block && parity % 2 == 0
+    block <= BLOCK_MAX && parity <= PARITY_MAX && parity <= block && parity.is_multiple_of(2)
 }
 
 /// The block as a polynomial, first byte the highest coefficient, at α⁰, α¹, …

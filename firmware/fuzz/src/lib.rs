@@ -1,20 +1,24 @@
 //! Fuzz targets as plain functions: each takes any bytes and must return. A panic is a finding.
 
+mod codes;
 mod formats;
 mod links;
 mod stores;
 
+pub use codes::{codes_fountain, codes_hunter};
 pub use formats::{roster_formats, seal_content, wire_control, wire_envelope, wire_frame};
 pub use links::{link_bytes, link_pair};
 pub use stores::{store_queue, store_table};
 
 /// Name and body of every target.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, fn(&[u8])); 11] = [
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
     ("wire_control", wire_control),
     ("roster_formats", roster_formats),
     ("seal_content", seal_content),
+    ("codes_hunter", codes_hunter),
+    ("codes_fountain", codes_fountain),
     ("link_bytes", link_bytes),
     ("link_pair", link_pair),
     ("store_queue", store_queue),

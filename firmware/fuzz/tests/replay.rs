@@ -109,6 +109,7 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         hexes(vectors(file).pointer(part).expect(part), keys, &mut found);
         seeds.extend(found.into_iter().enumerate().map(|(i, d)| (target, format!("{name}-{i:02}"), d)));
     }
+    seeds.extend(codes_seeds());
     seeds.extend(link_seeds());
     for (i, kind) in (0..8u8).enumerate() {
         let content = [&[kind, 0x40, 0, 0x10, 0x20][..], b"hello from the field"].concat();
@@ -123,6 +124,28 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         seeds.push((target, "noise".into(), (0..600u32).map(|n| (n * 7919 >> 3) as u8 | 1).collect()));
     }
     seeds
+}
+
+fn codes_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
+    let mut streams = Vec::new();
+    hexes(&vectors("codes-shield.json"), &["air"], &mut streams);
+    let all: Vec<u8> = streams.concat();
+    streams.push(all);
+    // Pieces of 100 bytes at most.
+    let pieces = |air: &[u8]| air.chunks(100).flat_map(|c| [&[c.len() as u8][..], c].concat()).collect::<Vec<u8>>();
+    let hunter = streams.iter().enumerate().map(|(i, s)| ("codes_hunter", format!("vector-{i:02}"), pieces(s)));
+    let symbols = |size: [u8; 3], esis: &mut dyn Iterator<Item = u16>| -> Vec<u8> {
+        size.into_iter().chain(esis.flat_map(u16::to_be_bytes)).collect()
+    };
+    let fountain = [
+        ("source-only", symbols([1, 0, 16], &mut (0..16))),
+        ("repair-only", symbols([1, 0, 16], &mut (16..40))),
+        ("one-byte", symbols([0, 1, 1], &mut [0x7FFF, 0].into_iter())),
+        ("every-second", symbols([4, 0, 16], &mut (0..64).step_by(2).chain(100..140))),
+        ("false-ones", symbols([1, 0, 16], &mut (8..40).map(|n| n | 0x8000 * (n % 2)))),
+        ("far-apart", symbols([8, 0, 32], &mut (0..90).map(|n| n * 331))),
+    ];
+    hunter.chain(fountain.map(|(name, data)| ("codes_fountain", name.into(), data))).collect()
 }
 
 fn link_seeds() -> Vec<(&'static str, String, Vec<u8>)> {

@@ -66,8 +66,8 @@ pub(super) fn may_begin(bytes: &[u8]) -> bool {
 fn check(len: u16, level: u16) -> u8 {
     let bits = u32::from(len) << 5 | u32::from(level);
     (0..17).rev().fold(0x55u8, |crc, i| {
-        let out = (crc >> 6) & 1 ^ (bits >> i & 1) as u8;
-        (crc << 1) & 0x7F ^ out * 0x09
+        let out = ((crc >> 6) & 1) ^ (bits >> i & 1) as u8;
+        ((crc << 1) & 0x7F) ^ (out * 0x09)
     })
 }
 
