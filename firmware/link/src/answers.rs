@@ -3,11 +3,12 @@
 
 use crate::api::Owed;
 use crate::limits::{ANSWERS_MAX, MEMORY_MAX, PENDING_MAX};
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Identity, Index};
+use picket_wire::{Identity, Index, Precedence};
 
 /// One offer of a neighbour: everything an answer's MAC covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,9 +85,16 @@ pub(crate) struct Answers {
     known: BTreeMap<Key, (u64, Phase)>,
     by_age: BTreeMap<u64, Key>,
     held: BTreeSet<(Instant, Key)>,
-    queue: VecDeque<(Key, Answer)>,
+    /// Precedence of parcels whose answer may matter more (or less) than routine.
+    urgency: BTreeMap<Key, Precedence>,
+    /// Answers that wait for air: most urgent first, then in the order in which they were decided.
+    queue: BTreeMap<Place, (Key, Answer)>,
+    placed: u64,
     age: u64,
 }
+
+/// Where an answer stands among those that wait for air.
+type Place = (Reverse<Precedence>, u64);
 
 impl Answers {
     /// A parcel was heard.
@@ -150,7 +158,7 @@ impl Answers {
         match (phase, delivered) {
             (Some(Phase::Decided { answer: Answer::Ack | Answer::Delivered(_), queued, .. }), Some(token)) => {
                 if queued {
-                    self.queue.retain(|(k, _)| *k != key);
+                    self.queue.retain(|_, (k, _)| *k != key);
                     self.decide(key, Answer::Delivered(token), Instant::FAR);
                 }
                 queued
@@ -199,24 +207,57 @@ impl Answers {
         !self.queue.is_empty()
     }
 
-    /// The next answer to send.
+    /// How many answers wait for air.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The precedence of a parcel: its answer's.
+    pub(crate) fn urgency(&mut self, key: Key, precedence: Precedence) {
+        if precedence == Precedence::Routine {
+            self.urgency.remove(&key);
+        } else {
+            if self.urgency.len() >= MEMORY_MAX {
+                // Only those of forgotten parcels make it that many.
+                let known = &self.known;
+                self.urgency.retain(|key, _| known.contains_key(key));
+            }
+            self.urgency.insert(key, precedence);
+        }
+    }
+
+    /// The next answer to send, and its precedence.
+    pub(crate) fn peek(&self) -> Option<(Key, Answer, Precedence)> {
+        self.queue.first_key_value().map(|((Reverse(precedence), _), (key, answer))| (*key, *answer, *precedence))
+    }
+
+    /// Takes the next answer to send.
     pub(crate) fn pop(&mut self) -> Option<(Key, Answer)> {
-        let (key, answer) = self.queue.pop_front()?;
-        if let Some((_, Phase::Decided { queued, .. })) = self.known.get_mut(&key) {
+        let (_, (key, answer)) = self.queue.pop_first()?;
+        self.not_queued(&key);
+        Some((key, answer))
+    }
+
+    fn not_queued(&mut self, key: &Key) {
+        if let Some((_, Phase::Decided { queued, .. })) = self.known.get_mut(key) {
             *queued = false;
         }
-        Some((key, answer))
     }
 
     fn decide(&mut self, key: Key, answer: Answer, until: Instant) {
         self.set(key, Phase::Decided { answer, queued: true, until });
         if self.queue.len() >= ANSWERS_MAX
-            && let Some((old, _)) = self.queue.pop_front()
-            && let Some((_, Phase::Decided { queued, .. })) = self.known.get_mut(&old)
+            && let Some((_, (least, _))) = self.queue.pop_last()
         {
-            *queued = false;
+            self.not_queued(&least);
         }
-        self.queue.push_back((key, answer));
+        self.enqueue(key, answer);
+    }
+
+    fn enqueue(&mut self, key: Key, answer: Answer) {
+        let precedence = self.urgency.get(&key).copied().unwrap_or(Precedence::Routine);
+        self.placed += 1;
+        self.queue.insert((Reverse(precedence), self.placed), (key, answer));
     }
 
     fn set(&mut self, key: Key, phase: Phase) {
@@ -245,8 +286,9 @@ impl Answers {
         let Some((_, key)) = self.by_age.pop_first() else { return };
         if let Some((_, Phase::Held { until })) = self.known.remove(&key) {
             self.held.remove(&(until, key));
-            self.queue.push_back((key, Answer::Ack));
+            self.enqueue(key, Answer::Ack);
         }
+        self.urgency.remove(&key);
     }
 }
 

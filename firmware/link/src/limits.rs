@@ -63,7 +63,7 @@ pub(crate) const MEMORY_MAX: usize = 4_096;
 /// have lost it in a restart of its own.
 pub(crate) const PENDING_MAX: Duration = Duration::from_secs(10);
 
-/// Answers waiting for air. Beyond it the oldest is dropped: its parcel will be offered again and answered then.
+/// Answers waiting for air. Beyond it the least urgent is dropped: its parcel will be offered again and answered then.
 pub(crate) const ANSWERS_MAX: usize = 8_192;
 
 /// Control messages waiting for air, per link: a burst of claims; the owner keeps what does not fit.

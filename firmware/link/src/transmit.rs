@@ -2,6 +2,8 @@
 
 use crate::Link;
 use crate::api::{Keyring, ParcelKind};
+use crate::gate::leave::{Way, of_control, of_offer};
+use crate::gate::{Gate, Traffic};
 use crate::limits::{BATCH, FRAGMENT_OVERHEAD};
 use crate::offers::{Patience, Pick};
 use alloc::vec::Vec;
@@ -25,7 +27,7 @@ struct Outgoing<'a> {
 }
 
 impl Link {
-    pub(crate) fn transmit(&mut self, now: Instant, keys: &dyn Keyring) -> Option<Vec<u8>> {
+    pub(crate) fn transmit(&mut self, now: Instant, keys: &dyn Keyring, gate: &mut Gate) -> Option<Vec<u8>> {
         (self.now, self.me) = (now, keys.me());
         if !self.up {
             return None;
@@ -38,7 +40,7 @@ impl Link {
             return None;
         }
         let mut out = Vec::new();
-        while self.next_frame(now, keys, &mut out) {
+        while self.next_frame(now, keys, gate, &mut out) {
             if !out.is_empty() && (!self.shape.batch || out.len() >= BATCH) {
                 break;
             }
@@ -52,7 +54,12 @@ impl Link {
             return None;
         }
         let ready = self.small_talk() || self.offers.is_ready();
-        let wanted = ready.then_some(self.now).into_iter().chain(self.offers.probe_at()).min();
+        let (at, after) = match self.held {
+            None => (ready.then_some(self.now), Instant::ZERO),
+            // What the gate holds back is not asked for again by itself, nor are probes that came due meanwhile.
+            Some(held) => (held.until, self.now + Duration(1)),
+        };
+        let wanted = at.into_iter().chain(self.offers.probe_at().filter(|at| *at >= after)).min();
         let allowed = wanted.map(|at| {
             let paced = if self.pace.is_paced() { self.pace.ready_at() } else { Instant::ZERO };
             self.turn.start_at(at.max(self.now).max(paced), self.me)
@@ -70,50 +77,60 @@ impl Link {
         self.answers.is_due() || !self.outbox.reports.is_empty() || !self.outbox.control.is_empty()
     }
 
-    /// Writes one frame; false when there is nothing to send. A frame without a key is skipped (true, nothing written).
-    fn next_frame(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>) -> bool {
-        if let Some((key, answer)) = self.answers.pop() {
+    /// Writes one frame; false when there is nothing to send that may leave. A frame without a key is skipped (true,
+    /// nothing written). What the gate holds back stays queued, and what is behind it is tried.
+    fn next_frame(&mut self, now: Instant, keys: &dyn Keyring, gate: &mut Gate, out: &mut Vec<u8>) -> bool {
+        if let Some((key, answer, precedence)) = self.answers.peek() {
             let suffix = ack_suffix(&key.identity, key.hop_limit, key.round);
-            self.put_control(now, keys, out, Some(key.from), &answer.control(&key.identity), &suffix);
+            let (message, traffic) = (answer.control(&key.identity), Traffic::Answer(precedence));
+            if self.put_control(now, keys, gate, out, (Some(key.from), &message, traffic), &suffix) {
+                self.answers.pop();
+                return true;
+            }
+        }
+        if let Some((to, report)) = self.outbox.reports.front().copied()
+            && self.put_control(now, keys, gate, out, (Some(to), &report, of_control(&report)), &[])
+        {
+            self.outbox.reports.pop_front();
             return true;
         }
-        if let Some((to, report)) = self.outbox.reports.pop_front() {
-            self.put_control(now, keys, out, Some(to), &report, &[]);
-            return true;
-        }
-        if let Some((to, message)) = self.outbox.control.pop_front() {
-            self.put_control(now, keys, out, to, &message, &[]);
+        if let Some((to, message)) = self.outbox.control.front().copied()
+            && self.put_control(now, keys, gate, out, (to, &message, of_control(&message)), &[])
+        {
+            self.outbox.control.pop_front();
             return true;
         }
         match self.offers.pick(now) {
-            Some(pick) => {
-                self.put_offer(now, keys, out, pick);
-                true
-            }
+            Some(pick) => self.put_offer(now, keys, gate, out, pick),
             None => false,
         }
     }
 
+    /// False when the gate holds it back.
     fn put_control(
         &mut self,
         now: Instant,
         keys: &dyn Keyring,
+        gate: &mut Gate,
         out: &mut Vec<u8>,
-        to: Option<Index>,
-        message: &Control,
+        (to, message, traffic): (Option<Index>, &Control, Traffic),
         suffix: &[u8],
-    ) {
+    ) -> bool {
         let mut buf = [0; CONTROL_MAX];
         if let Ok(body) = message.encode(&mut buf) {
+            if !self.may_leave(gate, now, traffic, body.len()) {
+                return false;
+            }
             let frame = Outgoing { to, kind: Kind::Control, body: [body, &[], &[]], suffix, last: false };
             self.put(now, keys, out, &frame);
         }
+        true
     }
 
-    fn put_offer(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, pick: Pick) {
+    fn put_offer(&mut self, now: Instant, keys: &dyn Keyring, gate: &mut Gate, out: &mut Vec<u8>, pick: Pick) -> bool {
         let half = self.shape.half;
         let more = self.small_talk() || self.offers.more_after(pick);
-        let Some(tx) = self.offers.get(pick.id()) else { return };
+        let Some(tx) = self.offers.get(pick.id()) else { return true };
         let to = Some(tx.offer.to);
         let bytes: &[u8] = &tx.offer.bytes;
         let mut buf = [0; CONTROL_MAX];
@@ -124,11 +141,11 @@ impl Link {
         let (kind, body, last): (Kind, [&[u8]; 3], bool) = match pick {
             Pick::Poll(_) => {
                 let prefix = tx.offer.identity.prefix().to_be_bytes();
-                let Ok(body) = Control::Poll { prefix }.encode(&mut buf) else { return };
+                let Ok(body) = Control::Poll { prefix }.encode(&mut buf) else { return true };
                 (Kind::Control, [body, &[], &[]], half)
             }
             Pick::Piece(_, index) => {
-                let Some(cut) = &tx.cut else { return };
+                let Some(cut) = &tx.cut else { return true };
                 let data = bytes.get(cut.range(index)).unwrap_or_default();
                 let last = ends(data.len() + FRAGMENT_OVERHEAD);
                 let turn = if half { last } else { cut.should_ask() };
@@ -146,6 +163,11 @@ impl Link {
                 }
             }
         };
+        let traffic = of_offer(&tx.offer);
+        let len = body.iter().map(|part| part.len()).sum();
+        if !Way::new(self.shape.framing, &self.pace, &mut self.held).may_leave(gate, now, traffic, len) {
+            return false;
+        }
         let asking = fragment[2] & 0x80 != 0;
         let frame = Outgoing { to, kind, body, suffix: &[], last };
         let (framer, pace, turn) = (&mut self.framer, &mut self.pace, &mut self.turn);
@@ -155,6 +177,7 @@ impl Link {
         if self.offers.sent(pick, end, asking, keys.me()) {
             self.counters.retransmitted += 1;
         }
+        true
     }
 
     fn put(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, frame: &Outgoing<'_>) {
