@@ -238,7 +238,7 @@ impl<V: Vault> Endpoint<V> {
         let Some(leaf) = &mut self.way.leaf else { return };
         while self.way.transmit.is_none() {
             match leaf.poll(now, &self.hop) {
-                Some(Outcome::Transmit(bytes)) => self.way.transmit = Some(bytes),
+                Some(Outcome::Transmit(bytes)) => self.way.transmit = Some(bytes.into_bytes()),
                 Some(said) => self.way.said.push_back(said),
                 None => break,
             }
@@ -264,7 +264,7 @@ impl<V: Vault> Endpoint<V> {
     fn on_outcome(&mut self, now: Instant, outcome: Outcome, random: &mut dyn Random) {
         let done = match outcome {
             Outcome::Transmit(bytes) => {
-                self.way.transmit = Some(bytes);
+                self.way.transmit = Some(bytes.into_bytes());
                 Ok(())
             }
             Outcome::WantClaim { gateway } => self.claim(now, gateway),

@@ -41,7 +41,8 @@ impl Puppet {
             while let Some(event) = self.link.poll_event() {
                 self.on(now, event);
             }
-            while let Some(bytes) = self.link.poll_transmit(now, &self.directory) {
+            while let Some(bytes) = self.link.poll_transmit(now, &self.directory, &mut picket_node::gate::Gate::radio())
+            {
                 let mut back = Vec::new();
                 world_input(world, Input::Received(&bytes), &mut back);
                 for bytes in back {

@@ -107,8 +107,8 @@ fn drain(link: &mut Link, now: Instant, keys: &Keys, seen: &mut BTreeSet<[u8; 16
     }
     let mut out = Vec::new();
     while out.len() < 64 {
-        match link.poll_transmit(now, keys) {
-            Some(bytes) => out.push(bytes),
+        match link.poll_transmit(now, keys, &mut picket_link::Gate::radio()) {
+            Some(bytes) => out.push(bytes.into_bytes()),
             None => return out,
         }
     }

@@ -8,7 +8,7 @@
 mod common;
 
 use common::{A, B, Keys, config, offer};
-use picket_link::{Duplex, Event, Link};
+use picket_link::{Duplex, Event, Gate, Link};
 use picket_wire::Precedence;
 use picket_wire::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ fn run(bytes: usize, count: u64) -> f64 {
             links[0].offer(now, offer).unwrap();
         }
         for i in [0, 1] {
-            while let Some(out) = links[i].poll_transmit(now, &keys[i]) {
+            while let Some(out) = links[i].poll_transmit(now, &keys[i], &mut Gate::radio()) {
                 links[1 - i].receive(now, &out, &keys[1 - i]);
             }
         }

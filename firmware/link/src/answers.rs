@@ -3,11 +3,13 @@
 
 use crate::api::Owed;
 use crate::limits::{ANSWERS_MAX, MEMORY_MAX, PENDING_MAX};
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use picket_wire::control::{Control, RefuseReason, Token};
+use picket_wire::limits::ACK_MANY_MAX;
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Identity, Index};
+use picket_wire::{Identity, Index, Precedence};
 
 /// One offer of a neighbour: everything an answer's MAC covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,9 +87,27 @@ pub(crate) struct Answers {
     known: BTreeMap<Key, (u64, Phase)>,
     by_age: BTreeMap<u64, Key>,
     held: BTreeSet<(Instant, Key)>,
-    queue: VecDeque<(Key, Answer)>,
+    /// Precedence of parcels whose answer may matter more (or less) than routine.
+    urgency: BTreeMap<Key, Precedence>,
+    /// Answers that wait for air: most urgent first, then in the order in which they were decided.
+    queue: BTreeMap<Place, (Key, Answer)>,
+    placed: u64,
     age: u64,
 }
+
+/// What leaves next.
+#[derive(Debug)]
+pub(crate) struct Next {
+    /// What is answered: one parcel, or several to be acknowledged in one frame.
+    pub(crate) all: Vec<Key>,
+    /// The answer.
+    pub(crate) answer: Answer,
+    /// Of the most urgent of them.
+    pub(crate) precedence: Precedence,
+}
+
+/// Where an answer stands among those that wait for air.
+type Place = (Reverse<Precedence>, u64);
 
 impl Answers {
     /// A parcel was heard.
@@ -151,7 +171,7 @@ impl Answers {
         match (phase, delivered) {
             (Some(Phase::Decided { answer: Answer::Ack | Answer::Delivered(_), queued, .. }), Some(token)) => {
                 if queued {
-                    self.queue.retain(|(k, _)| *k != key);
+                    self.queue.retain(|_, (k, _)| *k != key);
                     self.decide(key, Answer::Delivered(token), Instant::FAR);
                 }
                 queued
@@ -200,23 +220,56 @@ impl Answers {
         !self.queue.is_empty()
     }
 
-    /// The next answer to send; [`Answers::mark_said`] follows.
-    pub(crate) fn pop(&mut self) -> Option<(Key, Answer)> {
-        let (key, answer) = self.queue.pop_front()?;
+    /// How many answers wait for air.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The precedence of a parcel: its answer's.
+    pub(crate) fn urgency(&mut self, key: Key, precedence: Precedence) {
+        if precedence == Precedence::Routine {
+            self.urgency.remove(&key);
+        } else {
+            if self.urgency.len() >= MEMORY_MAX {
+                // Only those of forgotten parcels make it that many.
+                let known = &self.known;
+                self.urgency.retain(|key, _| known.contains_key(key));
+            }
+            self.urgency.insert(key, precedence);
+        }
+    }
+
+    /// The next answer to send; with an acknowledgement those behind it that may share its frame.
+    pub(crate) fn next(&self) -> Option<Next> {
+        let ((Reverse(precedence), _), (key, answer)) = self.queue.first_key_value()?;
+        let mut all = alloc::vec![*key];
+        if *answer == Answer::Ack && !self.was_said(key) {
+            let shares = |(k, a): &&(Key, Answer)| k.from == key.from && *a == Answer::Ack && !self.was_said(k);
+            let behind = self.queue.values().skip(1).take(ACK_MANY_MAX - 1);
+            all.extend(behind.take_while(shares).map(|(k, _)| *k));
+        }
+        Some(Next { all, answer: *answer, precedence: *precedence })
+    }
+
+    /// Takes the next `count` answers: they have left.
+    pub(crate) fn said(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some((key, _)) = self.pop() else { return };
+            if let Some((_, Phase::Decided { said, .. })) = self.known.get_mut(&key) {
+                *said = true;
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<(Key, Answer)> {
+        let (_, (key, answer)) = self.queue.pop_first()?;
         self.not_queued(&key);
         Some((key, answer))
     }
 
-    /// The next answer, if it may share a frame with an acknowledgement to the same neighbour.
-    pub(crate) fn pop_along(&mut self, with: &(Key, Answer)) -> Option<Key> {
-        let (next, answer) = self.queue.front()?;
-        let shares = next.from == with.0.from && (*answer, with.1) == (Answer::Ack, Answer::Ack);
-        if !shares || self.was_said(&with.0) || self.was_said(next) {
-            return None;
-        }
-        let (key, _) = self.queue.pop_front()?;
-        self.not_queued(&key);
-        Some(key)
+    /// Said again an answer goes alone: the neighbour may not know the others any more.
+    fn was_said(&self, key: &Key) -> bool {
+        matches!(self.known.get(key), Some((_, Phase::Decided { said: true, .. })))
     }
 
     fn not_queued(&mut self, key: &Key) {
@@ -225,27 +278,21 @@ impl Answers {
         }
     }
 
-    fn was_said(&self, key: &Key) -> bool {
-        matches!(self.known.get(key), Some((_, Phase::Decided { said: true, .. })))
-    }
-
-    /// An answer has left.
-    pub(crate) fn mark_said(&mut self, key: &Key) {
-        if let Some((_, Phase::Decided { said, .. })) = self.known.get_mut(key) {
-            *said = true;
-        }
-    }
-
     fn decide(&mut self, key: Key, answer: Answer, until: Instant) {
         let said = self.was_said(&key);
         self.set(key, Phase::Decided { answer, queued: true, said, until });
         if self.queue.len() >= ANSWERS_MAX
-            && let Some((old, _)) = self.queue.pop_front()
-            && let Some((_, Phase::Decided { queued, .. })) = self.known.get_mut(&old)
+            && let Some((_, (least, _))) = self.queue.pop_last()
         {
-            *queued = false;
+            self.not_queued(&least);
         }
-        self.queue.push_back((key, answer));
+        self.enqueue(key, answer);
+    }
+
+    fn enqueue(&mut self, key: Key, answer: Answer) {
+        let precedence = self.urgency.get(&key).copied().unwrap_or(Precedence::Routine);
+        self.placed += 1;
+        self.queue.insert((Reverse(precedence), self.placed), (key, answer));
     }
 
     fn set(&mut self, key: Key, phase: Phase) {
@@ -274,8 +321,9 @@ impl Answers {
         let Some((_, key)) = self.by_age.pop_first() else { return };
         if let Some((_, Phase::Held { until })) = self.known.remove(&key) {
             self.held.remove(&(until, key));
-            self.queue.push_back((key, Answer::Ack));
+            self.enqueue(key, Answer::Ack);
         }
+        self.urgency.remove(&key);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use picket_wire::control::{Control, RefuseReason, Token};
+use picket_wire::envelope::Envelope;
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
 use picket_wire::time::Duration;
@@ -108,6 +109,15 @@ impl Arrival {
     pub fn owed(&self) -> Owed {
         let (hop_limit, round) = crate::offers::hop_and_round(self.kind, &self.bytes);
         Owed { from: self.from, identity: self.identity, hop_limit, round }
+    }
+
+    /// How urgent it says it is: control messages (receipts, notices, claims) do not say, and count as routine.
+    #[must_use]
+    pub fn precedence(&self) -> Precedence {
+        match self.kind {
+            ParcelKind::Envelope => Envelope::parse(&self.bytes).map_or(Precedence::Routine, |e| e.header().precedence),
+            ParcelKind::Control => Precedence::Routine,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! bytes → framing → receive → (offers: answers to ours) (incoming) (answers: ours to theirs) → events
-//! offers, answers, control → transmit → (turn: may we talk?) (pace: has the last frame left?) → framing → bytes
+//! offers, answers, control → transmit → (turn: may we talk?) (pace: has the last frame left?) → framing → gate → bytes
 //! ```
 //! Time is passed in; nothing here reads a clock, draws randomness or waits.
 #![cfg_attr(not(test), no_std)]
@@ -13,6 +13,7 @@ extern crate alloc;
 mod answers;
 mod api;
 mod framing;
+pub mod gate;
 mod group;
 mod hop_keys;
 mod incoming;
@@ -34,10 +35,13 @@ pub use measure::{Neighbour, Signal, Slot};
 
 pub use api::{Arrival, Config, Counters, Duplex, Event, Framing, Keyring, Offer, OfferId, Owed, ParcelKind};
 
+pub use gate::{Emcon, Emission, Gate};
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use answers::Answers;
 use framing::Framer;
+use gate::Held;
 use hop_keys::HopKeys;
 use incoming::Incoming;
 use measure::History;
@@ -69,6 +73,8 @@ pub struct Link {
     events: VecDeque<Event>,
     counters: Counters,
     history: History,
+    /// The gate held something back when it was tried last; until then, or until the gate changes.
+    held: Option<Held>,
 }
 
 /// What is being received.
@@ -118,12 +124,13 @@ impl Link {
             events: VecDeque::new(),
             counters: Counters::default(),
             history: History::default(),
+            held: None,
         }
     }
 
     /// The medium works (again): framing starts fresh, what was offered is sent (again), back-off is reset.
     pub fn up(&mut self, now: Instant) {
-        self.now = now;
+        (self.now, self.held) = (now, None);
         self.up = true;
         self.framer.restart();
         self.pace.restart();
@@ -142,7 +149,7 @@ impl Link {
 
     /// Bytes from the medium, cut anywhere (COBS) or one packet (Packet).
     pub fn receive(&mut self, now: Instant, bytes: &[u8], keys: &dyn Keyring) {
-        self.now = now;
+        (self.now, self.held) = (now, None);
         self.receive_bytes(now, bytes, keys);
     }
 
@@ -164,7 +171,7 @@ impl Link {
     /// # Errors
     /// Gives the offer back when [`Link::room_for`] its precedence is 0.
     pub fn offer(&mut self, now: Instant, offer: Offer) -> Result<(), Offer> {
-        self.now = now;
+        (self.now, self.held) = (now, None);
         if self.offers.get(offer.id).is_none() && self.room_for(offer.to, offer.precedence) == 0 {
             return Err(offer);
         }
@@ -178,7 +185,7 @@ impl Link {
     /// # Errors
     /// Gives the offers back when they are not of one envelope, or there is no room for one of them.
     pub fn offer_to_all(&mut self, now: Instant, offers: Vec<Offer>) -> Result<(), Vec<Offer>> {
-        self.now = now;
+        (self.now, self.held) = (now, None);
         let one = offers.windows(2).all(|w| w[0].bytes == w[1].bytes && w[0].identity == w[1].identity);
         let envelopes = offers.iter().all(|o| o.kind == ParcelKind::Envelope);
         if !one || !envelopes || offers.iter().any(|o| self.room_for(o.to, o.precedence) == 0) {
@@ -199,14 +206,14 @@ impl Link {
     /// Returns whether the answer carries all that was given: false when `delivered` came after the answer had left
     /// without it, so that a receipt must go as a parcel of its own.
     pub fn acknowledge(&mut self, now: Instant, owed: Owed, delivered: Option<Token>, hold: Duration) -> bool {
-        self.now = now;
+        (self.now, self.held) = (now, None);
         self.drop_report(&owed);
         self.answers.acknowledge(now, owed.into(), delivered, hold)
     }
 
     /// Refuses a parcel.
     pub fn refuse(&mut self, now: Instant, owed: Owed, reason: RefuseReason, retry: Duration) {
-        self.now = now;
+        (self.now, self.held) = (now, None);
         self.drop_report(&owed);
         self.answers.refuse(now, owed.into(), reason, retry);
     }
@@ -224,7 +231,7 @@ impl Link {
     /// # Errors
     /// Gives it back when the small control queue is full.
     pub fn send(&mut self, now: Instant, to: Option<Index>, message: Control) -> Result<(), Control> {
-        self.now = now;
+        (self.now, self.held) = (now, None);
         if self.outbox.control.len() >= CONTROL_QUEUE_MAX {
             return Err(message);
         }
@@ -233,14 +240,39 @@ impl Link {
     }
 
     /// The next bytes to put on the medium, if anything may be sent at `now`; call until `None`. On packet media each
-    /// call gives one packet; on streams a call may give several frames when the link is not paced.
-    pub fn poll_transmit(&mut self, now: Instant, keys: &dyn Keyring) -> Option<Vec<u8>> {
-        self.transmit(now, keys)
+    /// call gives one packet; on streams a call may give several frames when the link is not paced. What the gate holds
+    /// back stays queued; call again when the gate changes.
+    pub fn poll_transmit(&mut self, now: Instant, keys: &dyn Keyring, gate: &mut Gate) -> Option<Emission> {
+        self.held = None;
+        let bytes = self.transmit(now, keys, gate).unwrap_or_default();
+        gate.emit(bytes)
     }
 
     /// The next event; call until `None`.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if let Event::Arrived(arrival) = &event {
+            self.answers.urgency(arrival.owed().into(), arrival.precedence());
+        }
+        Some(event)
+    }
+
+    /// The precedence of a parcel that an answer will be given for without its having arrived since the link was made:
+    /// answers leave in order of precedence.
+    pub fn owes(&mut self, owed: Owed, precedence: Precedence) {
+        self.answers.urgency(owed.into(), precedence);
+    }
+
+    /// How many answers wait for air.
+    #[must_use]
+    pub fn answers_waiting(&self) -> usize {
+        self.answers.waiting()
+    }
+
+    /// Drops what is only worth saying at once: reports and control messages. Offers and answers stay.
+    pub fn hush(&mut self) {
+        self.outbox.control.clear();
+        self.outbox.reports.clear();
     }
 
     /// When [`Link::poll_transmit`] should be called next if nothing else happens.

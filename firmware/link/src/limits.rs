@@ -70,7 +70,7 @@ pub(crate) const MEMORY_MAX: usize = 4_096;
 /// have lost it in a restart of its own.
 pub(crate) const PENDING_MAX: Duration = Duration::from_secs(10);
 
-/// Answers waiting for air. Beyond it the oldest is dropped: its parcel will be offered again and answered then.
+/// Answers waiting for air. Beyond it the least urgent is dropped: its parcel will be offered again and answered then.
 pub(crate) const ANSWERS_MAX: usize = 8_192;
 
 /// Control messages waiting for air, per link: a burst of claims; the owner keeps what does not fit.
@@ -216,3 +216,9 @@ pub(crate) const AWAITED_PROBES: u32 = 5;
 /// Framing `fec`: a neighbour's word of the noise counts like so many bytes of our own observation: what it says comes
 /// from more, but of a while ago.
 pub(crate) const TOLD_WEIGHT: f32 = 1_500.0;
+
+/// Body of a poll.
+pub(crate) const POLL_LEN: usize = 3;
+
+/// Longest body of an announcement: type, eight bytes of identity, a length of three.
+pub(crate) const ANNOUNCE_LEN: usize = 12;

@@ -1,9 +1,11 @@
 //! From offers, answers and control messages to bytes of the medium (spec §50.3–§50.8).
 
 use crate::Link;
-use crate::answers::{Answer, Key};
+use crate::answers::Next;
 use crate::api::{Framing, Keyring, OfferId, ParcelKind};
-use crate::limits::{BATCH, FRAGMENT_OVERHEAD, WHOLE_OVERHEAD};
+use crate::gate::leave::{of_control, of_offer};
+use crate::gate::{Gate, Traffic};
+use crate::limits::{ANNOUNCE_LEN, BATCH, FRAGMENT_OVERHEAD, POLL_LEN, WHOLE_OVERHEAD};
 use crate::offers::{Patience, Pick, Sent};
 use alloc::vec::Vec;
 use picket_wire::Index;
@@ -11,7 +13,7 @@ use picket_wire::control::{Control, Prefixes};
 use picket_wire::envelope::{FLAG_TURN, set_flags};
 use picket_codes::shield::Level;
 use picket_wire::frame::{Around, Head, Kind, ack_many_suffix, ack_suffix};
-use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, HOP_LEN, MAC_LEN};
+use picket_wire::limits::{CONTROL_MAX, FRAGMENT_HEADER_LEN, HOP_LEN, MAC_LEN};
 use picket_wire::time::{Duration, Instant};
 
 /// One frame about to be written.
@@ -29,7 +31,7 @@ struct Outgoing<'a> {
 }
 
 impl Link {
-    pub(crate) fn transmit(&mut self, now: Instant, keys: &dyn Keyring) -> Option<Vec<u8>> {
+    pub(crate) fn transmit(&mut self, now: Instant, keys: &dyn Keyring, gate: &mut Gate) -> Option<Vec<u8>> {
         (self.now, self.me) = (now, keys.me());
         if !self.up {
             return None;
@@ -42,7 +44,7 @@ impl Link {
             return None;
         }
         let mut out = Vec::new();
-        while self.next_frame(now, keys, &mut out) {
+        while self.next_frame(now, keys, gate, &mut out) {
             if !out.is_empty() && (!self.shape.batch || out.len() >= BATCH) {
                 break;
             }
@@ -57,7 +59,12 @@ impl Link {
             return None;
         }
         let ready = self.small_talk() || self.offers.is_ready();
-        let wanted = ready.then_some(self.now).into_iter().chain(self.offers.probe_at()).min();
+        let (at, after) = match self.held {
+            None => (ready.then_some(self.now), Instant::ZERO),
+            // What the gate holds back is not asked for again by itself, nor are probes that came due meanwhile.
+            Some(held) => (held.until, self.now + Duration(1)),
+        };
+        let wanted = at.into_iter().chain(self.offers.probe_at().filter(|at| *at >= after)).min();
         let allowed = wanted.map(|at| {
             let paced = if self.pace.is_paced() { self.pace.ready_at() } else { Instant::ZERO };
             self.turn.start_at(at.max(self.now).max(paced), self.me)
@@ -75,72 +82,85 @@ impl Link {
         self.answers.is_due() || !self.outbox.reports.is_empty() || !self.outbox.control.is_empty()
     }
 
-    /// Writes one frame; false when there is nothing to send. A frame without a key is skipped (true, nothing written).
-    fn next_frame(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>) -> bool {
-        if let Some(first) = self.answers.pop() {
-            self.put_answers(now, keys, out, first);
+    /// Writes one frame; false when there is nothing to send that may leave. A frame without a key is skipped (true,
+    /// nothing written). What the gate holds back stays queued, and what is behind it is tried.
+    fn next_frame(&mut self, now: Instant, keys: &dyn Keyring, gate: &mut Gate, out: &mut Vec<u8>) -> bool {
+        if self.put_answers(now, keys, gate, out) {
             return true;
         }
-        if let Some((to, mut report)) = self.outbox.reports.pop_front() {
-            // As it is now: what asked for the report was counted after it was asked for.
-            if let (Control::SymbolReport { noise, .. }, Some(peer)) = (&mut report, self.offers.peers.get_mut(&to)) {
-                *noise = peer.rate.report();
+        if let Some((to, report)) = self.outbox.reports.front().copied() {
+            let report = self.fresh(to, report);
+            if self.put_control(now, keys, gate, out, (Some(to), &report, of_control(&report)), &[]) {
+                self.outbox.reports.pop_front();
+                return true;
             }
-            self.put_control(now, keys, out, Some(to), &report, &[]);
-            return true;
         }
-        if let Some((to, message)) = self.outbox.control.pop_front() {
-            self.put_control(now, keys, out, to, &message, &[]);
+        if let Some((to, message)) = self.outbox.control.front().copied()
+            && self.put_control(now, keys, gate, out, (to, &message, of_control(&message)), &[])
+        {
+            self.outbox.control.pop_front();
             return true;
         }
         match self.offers.pick(now) {
-            Some(pick) => {
-                self.put_offer(now, keys, out, pick);
-                true
-            }
+            Some(pick) => self.put_offer(now, keys, gate, out, pick),
             None => false,
         }
     }
 
-    /// An answer, and with an acknowledgement others that wait for the same neighbour.
-    fn put_answers(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, first: (Key, Answer)) {
-        let mut all = alloc::vec![first.0];
-        while all.len() < ACK_MANY_MAX {
-            let Some(next) = self.answers.pop_along(&first) else { break };
-            all.push(next);
+    /// A report as it is now: the frame that asked for it was counted after it asked.
+    fn fresh(&mut self, to: Index, report: Control) -> Control {
+        match (report, self.offers.peers.get_mut(&to)) {
+            (Control::SymbolReport { prefix, need, next, .. }, Some(peer)) => {
+                Control::SymbolReport { prefix, need, next, noise: peer.rate.report() }
+            }
+            (other, _) => other,
         }
+    }
+
+    /// An answer, and with an acknowledgement others that wait for the same neighbour. False when there is none that
+    /// may leave.
+    fn put_answers(&mut self, now: Instant, keys: &dyn Keyring, gate: &mut Gate, out: &mut Vec<u8>) -> bool {
+        let Some(Next { all, answer, precedence }) = self.answers.next() else { return false };
         let suffixes: Vec<[u8; 17]> = all.iter().map(|k| ack_suffix(&k.identity, k.hop_limit, k.round)).collect();
-        let to = Some(first.0.from);
-        if let [one] = suffixes.as_slice() {
-            self.put_control(now, keys, out, to, &first.1.control(&first.0.identity), one);
+        let Some(first) = all.first() else { return false };
+        let (to, traffic) = (Some(first.from), Traffic::Answer(precedence));
+        let left = if let [one] = suffixes.as_slice() {
+            self.put_control(now, keys, gate, out, (to, &answer.control(&first.identity), traffic), one)
         } else {
             let mut prefixes = Prefixes::default();
             for key in &all {
                 // As many as fit were taken.
                 prefixes.push(key.identity.prefix().to_be_bytes());
             }
-            self.put_control(now, keys, out, to, &Control::AckMany(prefixes), &ack_many_suffix(&suffixes));
+            let suffix = ack_many_suffix(&suffixes);
+            self.put_control(now, keys, gate, out, (to, &Control::AckMany(prefixes), traffic), &suffix)
+        };
+        if left {
+            self.answers.said(all.len());
         }
-        for key in &all {
-            self.answers.mark_said(key);
-        }
+        left
     }
 
+    /// False when the gate holds it back.
     fn put_control(
         &mut self,
         now: Instant,
         keys: &dyn Keyring,
+        gate: &mut Gate,
         out: &mut Vec<u8>,
-        to: Option<Index>,
-        message: &Control,
+        (to, message, traffic): (Option<Index>, &Control, Traffic),
         suffix: &[u8],
-    ) {
+    ) -> bool {
         let mut buf = [0; CONTROL_MAX];
         if let Ok(body) = message.encode(&mut buf) {
             let level = self.level(to, body.len());
+            if !self.may_leave(gate, now, traffic, body.len(), level) {
+                return false;
+            }
             let frame = Outgoing { to, kind: Kind::Control, body: [body, &[], &[]], suffix, last: false, level };
             self.put(now, keys, out, &frame);
         }
+        true
     }
 
     /// Strength of a frame that goes alone, with a body of `len` bytes.
@@ -153,13 +173,40 @@ impl Link {
         }
     }
 
-    fn put_offer(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, pick: Pick) {
-        match pick {
-            Pick::Poll(id) => self.put_poll(now, keys, out, id),
-            Pick::Symbols(id, symbols) => self.put_symbols(now, keys, out, id, symbols),
-            Pick::Whole(id) => self.put_whole(now, keys, out, id),
-            Pick::Announce(id) => self.put_announcement(now, keys, out, id),
+    /// False when the gate holds it back.
+    fn put_offer(&mut self, now: Instant, keys: &dyn Keyring, gate: &mut Gate, out: &mut Vec<u8>, pick: Pick) -> bool {
+        let Some(tx) = self.offers.get(pick.id()) else { return true };
+        let traffic = of_offer(&tx.offer);
+        let (len, level) = self.size(pick);
+        if !self.may_leave(gate, now, traffic, len, level) {
+            return false;
         }
+        match pick {
+            Pick::Poll(id) => self.put_poll(now, keys, out, id, level),
+            Pick::Symbols(id, symbols) => self.put_symbols(now, keys, out, (id, symbols), level),
+            Pick::Whole(id) => self.put_whole(now, keys, out, id, level),
+            Pick::Announce(id) => self.put_announcement(now, keys, out, id, level),
+        }
+        true
+    }
+
+    /// Bytes of a frame's body, and how strongly it is coded.
+    fn size(&self, pick: Pick) -> (usize, Level) {
+        let Some(tx) = self.offers.get(pick.id()) else { return (0, Level::ALL[0]) };
+        let len = match pick {
+            Pick::Poll(_) => POLL_LEN,
+            Pick::Announce(_) => ANNOUNCE_LEN,
+            Pick::Whole(_) => tx.offer.bytes.len(),
+            Pick::Symbols(_, symbols) => {
+                let symbol = tx.coded.as_ref().map_or(0, |coded| coded.symbol());
+                let len = FRAGMENT_HEADER_LEN + usize::from(symbols) * usize::from(symbol);
+                if self.shape.framing == Framing::Fec {
+                    return (len, self.offers.level_of_symbols(pick.id(), len + WHOLE_OVERHEAD));
+                }
+                len
+            }
+        };
+        (len, self.level(Some(tx.offer.to), len))
     }
 
     /// Whether a frame of `len` bytes is the last one of our turn.
@@ -168,39 +215,42 @@ impl Link {
         self.shape.half && (!more || self.turn.budget(now) < self.pace.air(len).times(2))
     }
 
-    fn put_poll(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId) {
+    fn put_poll(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId, level: Level) {
         let Some(tx) = self.offers.get(id) else { return };
         let (to, prefix) = (Some(tx.offer.to), tx.offer.identity.prefix().to_be_bytes());
         let mut buf = [0; CONTROL_MAX];
         let Ok(body) = Control::Poll { prefix }.encode(&mut buf) else { return };
-        let level = self.level(to, body.len());
         let (kind, last) = (Kind::Control, self.shape.half);
         let frame = Outgoing { to, kind, body: [body, &[], &[]], suffix: &[], last, level };
         self.put_counted(now, keys, out, Pick::Poll(id), false, &frame);
     }
 
-    fn put_announcement(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId) {
+    fn put_announcement(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId, level: Level) {
         let Some(tx) = self.offers.get(id) else { return };
         let total = u32::try_from(tx.offer.bytes.len()).unwrap_or(u32::MAX);
         let (to, message) = (Some(tx.offer.to), Control::Announce { id: tx.offer.identity.id(), total });
         let mut buf = [0; CONTROL_MAX];
         let Ok(body) = message.encode(&mut buf) else { return };
-        let level = self.level(to, body.len());
         // It is answered by a report.
         let last = self.shape.half;
         let frame = Outgoing { to, kind: Kind::Control, body: [body, &[], &[]], suffix: &[], last, level };
         self.put_counted(now, keys, out, Pick::Announce(id), false, &frame);
     }
 
-    fn put_symbols(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId, symbols: u16) {
+    fn put_symbols(
+        &mut self,
+        now: Instant,
+        keys: &dyn Keyring,
+        out: &mut Vec<u8>,
+        (id, symbols): (OfferId, u16),
+        level: Level,
+    ) {
         let pick = Pick::Symbols(id, symbols);
         let Some(tx) = self.offers.get(id) else { return };
         let Some(coded) = &tx.coded else { return };
         // A group's symbols go to everyone; nobody is asked by them, or all would answer at once.
         let to = tx.membership.is_none().then_some(tx.offer.to);
         let len = usize::from(symbols) * usize::from(coded.symbol()) + FRAGMENT_OVERHEAD;
-        let level =
-            if self.shape.framing == Framing::Fec { self.offers.level_of_symbols(id, len) } else { Level::ALL[0] };
         let last = to.is_some() && self.ends(now, pick, len);
         let turn = if self.shape.half { last } else { to.is_some() && coded.should_ask(symbols) };
         let mut body = core::mem::take(&mut self.outbox.symbols);
@@ -211,12 +261,11 @@ impl Link {
         self.outbox.symbols = body;
     }
 
-    fn put_whole(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId) {
+    fn put_whole(&mut self, now: Instant, keys: &dyn Keyring, out: &mut Vec<u8>, id: OfferId, level: Level) {
         let pick = Pick::Whole(id);
         let Some(tx) = self.offers.get(id) else { return };
         let (to, kind) = (Some(tx.offer.to), tx.offer.kind);
         let last = self.ends(now, pick, tx.offer.bytes.len());
-        let level = self.level(to, tx.offer.bytes.len());
         // Kept for its allocation, and so that the offer is not borrowed while it goes out.
         let mut bytes = core::mem::take(&mut self.outbox.symbols);
         bytes.clear();

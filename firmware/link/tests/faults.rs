@@ -4,7 +4,7 @@
 mod common;
 
 use common::{A, B, Faults, Keys, Seeded, World, config, envelope, offer};
-use picket_link::{Config, Duplex, Event, Framing, Link};
+use picket_link::{Config, Duplex, Event, Framing, Gate, Link};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Identity, Index, Precedence};
 use proptest::prelude::*;
@@ -116,7 +116,7 @@ fn a_cut_at_every_byte_costs_that_frame_only() {
             let mut link = Link::new(config(None, Duplex::Full, 0));
             link.up(Instant::ZERO);
             link.offer(Instant::ZERO, offer(n, B, 40, Precedence::Routine)).unwrap();
-            let bytes = link.poll_transmit(Instant::ZERO, &keys[0]).unwrap();
+            let bytes = link.poll_transmit(Instant::ZERO, &keys[0], &mut Gate::radio()).unwrap();
             bytes[1..].to_vec()
         })
         .collect();
@@ -295,9 +295,9 @@ proptest! {
                 }
             }
             let mut calls = 0;
-            while let Some(bytes) = links[i].poll_transmit(now, &keys[i]) {
+            while let Some(bytes) = links[i].poll_transmit(now, &keys[i], &mut Gate::radio()) {
                 prop_assert!(!bytes.is_empty());
-                last = bytes;
+                last = bytes.into_bytes();
                 calls += 1;
                 prop_assert!(calls < 5_000, "never stops");
             }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{A, B, Keys, config, envelope, offer, pair_key};
-use picket_link::{Duplex, Event, Keyring, Link};
+use picket_link::{Duplex, Event, Gate, Keyring, Link};
 use picket_wire::control::{Control, NEED_ALL, NEED_UNKNOWN};
 use picket_wire::frame::{Around, FragmentHead, Head, Kind};
 use picket_wire::keys::LinkKey;
@@ -52,7 +52,7 @@ fn whoever_asks_for_more_without_end_gets_no_more_than_a_limit() {
         let (mut now, mut sent) = (Instant::ZERO, 0);
         while now < Instant::ZERO + Duration::from_secs(4 * 3600) {
             now += Duration::from_secs(1);
-            while let Some(bytes) = link.poll_transmit(now, &keys) {
+            while let Some(bytes) = link.poll_transmit(now, &keys, &mut Gate::radio()) {
                 sent += bytes.len();
                 let report = Control::SymbolReport { prefix, need, next: now.0 as u16, noise: 255 };
                 link.receive(now, &liar.says(report), &keys);
@@ -72,14 +72,14 @@ fn a_replayed_answer_changes_nothing() {
     honest.up(Instant::ZERO);
     let first = offer(1, B, 60, Precedence::Routine);
     link.offer(Instant(1), first.clone()).unwrap();
-    let bytes = link.poll_transmit(Instant(1), &keys).unwrap();
+    let bytes = link.poll_transmit(Instant(1), &keys, &mut Gate::radio()).unwrap();
     honest.receive(Instant(2), &bytes, &honest_keys);
     while let Some(event) = honest.poll_event() {
         if let Event::Arrived(arrival) = event {
             honest.acknowledge(Instant(3), arrival.owed(), None, Duration::ZERO);
         }
     }
-    let answer = honest.poll_transmit(Instant(4), &honest_keys).unwrap();
+    let answer = honest.poll_transmit(Instant(4), &honest_keys, &mut Gate::radio()).unwrap();
     link.receive(Instant(5), &answer, &keys);
     let accepted = std::iter::from_fn(|| link.poll_event()).filter(|e| matches!(e, Event::Accepted { .. })).count();
     assert_eq!(accepted, 1);
@@ -119,7 +119,7 @@ fn a_flood_of_beginnings_is_forgotten_and_honest_traffic_goes_on() {
     }
     let mut said = 0;
     let mut now = Instant(1_000_000);
-    while let Some(bytes) = link.poll_transmit(now, &keys) {
+    while let Some(bytes) = link.poll_transmit(now, &keys, &mut Gate::radio()) {
         said += bytes.len();
         now += Duration::from_secs(1);
     }

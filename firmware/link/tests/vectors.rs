@@ -5,7 +5,7 @@
 mod common;
 
 use common::{A, B, Keys, config, envelope};
-use picket_link::{Config, Duplex, Event, Framing, Link, Offer, OfferId, ParcelKind};
+use picket_link::{Config, Duplex, Event, Framing, Gate, Link, Offer, OfferId, ParcelKind};
 use picket_wire::control::{Control, Hello, Receipt, ReceiptKind, RefuseReason};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Index, MessageId, Precedence};
@@ -73,8 +73,8 @@ impl Exchange {
     fn transmit(&mut self, i: usize, lost: bool) {
         self.now += Duration::from_secs(5);
         let who = ["a", "b"][i];
-        while let Some(bytes) = self.links[i].poll_transmit(self.now, &self.keys[i]) {
-            let step = json!({who: if lost { "transmits, lost" } else { "transmits" }, "bytes": hex::encode(&bytes)});
+        while let Some(bytes) = self.links[i].poll_transmit(self.now, &self.keys[i], &mut Gate::radio()) {
+            let step = json!({who: if lost { "transmits, lost" } else { "transmits" }, "bytes": hex::encode(&*bytes)});
             self.steps.push(step);
             if !lost {
                 self.links[1 - i].receive(self.now, &bytes, &self.keys[1 - i]);
@@ -218,7 +218,7 @@ fn damaged() -> Value {
     let frames: Vec<Vec<u8>> = (1..3)
         .map(|n| {
             sender.offer(Instant(n), parcel(n, 40, Precedence::Routine)).unwrap();
-            sender.poll_transmit(Instant(n), &keys[0]).unwrap()
+            sender.poll_transmit(Instant(n), &keys[0], &mut Gate::radio()).unwrap().into_bytes()
         })
         .collect();
     let mut flipped = frames[0].clone();

@@ -5,7 +5,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use picket_link::Keyring;
+use picket_link::{Emission, Keyring};
 use picket_store::Ticket;
 use picket_wire::control::Claim;
 use picket_wire::time::{Duration, Wall};
@@ -141,7 +141,7 @@ pub enum Input<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
     /// Put these bytes on the medium, then say [`Input::Sent`].
-    Transmit(LinkId, Vec<u8>),
+    Transmit(LinkId, Emission),
     /// Make everything written so far durable, then say [`Input::Synced`] with the ticket.
     Sync(Ticket),
     /// Publish at QoS 1.

@@ -18,7 +18,7 @@ mod tests;
 use crate::io::{Directory, StationKind};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use picket_link::{Event, Link, Offer};
+use picket_link::{Emission, Event, Gate, Link, Offer};
 use picket_wire::control::{Claim, Control, Hello, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Identity, Index, Precedence};
@@ -44,10 +44,10 @@ pub struct Parcel {
 }
 
 /// What the leaf asks of its owner or tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Put these bytes on the medium, then call [`Leaf::sent`].
-    Transmit(Vec<u8>),
+    Transmit(Emission),
     /// Sign a claim to be attached to this gateway, with a sequence higher than any before, durable before it is used;
     /// give it to [`Leaf::claim`].
     WantClaim {
@@ -128,6 +128,7 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct Leaf {
     link: Link,
+    gate: Gate,
     config: LinkConfig,
     stage: Stage,
     offered: BTreeSet<OfferId>,
@@ -141,6 +142,7 @@ impl Leaf {
     pub fn new(config: LinkConfig) -> Self {
         Self {
             link: Link::new(config.clone()),
+            gate: Gate::radio(),
             config,
             stage: Stage::Down,
             offered: BTreeSet::new(),
@@ -247,7 +249,7 @@ impl Leaf {
         if self.transmitting || matches!(self.stage, Stage::Down) {
             return None;
         }
-        let bytes = self.link.poll_transmit(now, directory)?;
+        let bytes = self.link.poll_transmit(now, directory, &mut self.gate)?;
         self.transmitting = true;
         Some(Outcome::Transmit(bytes))
     }

@@ -15,4 +15,6 @@ pub mod operator;
 pub mod testing;
 
 pub use gateway::{Count, Counters, Gateway};
+pub use picket_link::gate;
+
 pub use io::{DeliveryId, Directory, GatewayConfig, Input, LinkId, Output, PublishId, Report, StationKind, UplinkId};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use picket_link::{Arrival, Config, Duplex, Event, Framing, Keyring, Offer, OfferId, Owed, ParcelKind};
+use picket_link::{Arrival, Config, Duplex, Event, Framing, Gate, Keyring, Offer, OfferId, Owed, ParcelKind};
 use picket_wire::envelope::{Class, Envelope, Header, set_mutable};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
@@ -83,6 +83,7 @@ pub type Times = BTreeMap<u64, Instant>;
 pub struct Station {
     link: picket_link::Link,
     keys: Keys,
+    gate: Gate,
     /// By falling urgency, then by age: (urgency inverted, number).
     outbox: BTreeMap<(u8, u64), Offer>,
     /// Something may be offered that could not be before.
@@ -110,6 +111,7 @@ impl Station {
         Self {
             link,
             keys: Keys::new(me, stations),
+            gate: Gate::radio(),
             outbox: BTreeMap::new(),
             may_offer: false,
             owing: Vec::new(),
@@ -143,7 +145,7 @@ impl Station {
         if std::mem::take(&mut self.may_offer) {
             self.offer_what_fits(now);
         }
-        self.link.poll_transmit(now, &self.keys)
+        self.link.poll_transmit(now, &self.keys, &mut self.gate).map(picket_link::Emission::into_bytes)
     }
 
     /// When [`Station::serve`] should be called next.

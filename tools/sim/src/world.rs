@@ -204,7 +204,7 @@ impl World {
             Output::Transmit(link, bytes) => {
                 let member = self.members.iter().position(|m| m.gateway == n && m.link == Some(link));
                 if let Some(member) = member {
-                    self.wire(SOCKET, Wire::ToMember(member, link, bytes));
+                    self.wire(SOCKET, Wire::ToMember(member, link, bytes.into_bytes()));
                 }
                 self.gateways[n].tell(now, Input::Sent(link));
             }

@@ -322,7 +322,8 @@ impl World {
     fn post_output(&mut self, p: usize, output: picket_node::Output) {
         let generation = self.posts[p].generation;
         match output {
-            picket_node::Output::Transmit(link, bytes) => {
+            picket_node::Output::Transmit(link, emission) => {
+                let bytes = emission.into_bytes();
                 self.put(Duration::from_micros(50), Delivery::PostSent(p, generation, link));
                 match self.posts[p].links.get(&link).copied() {
                     Some(Far::Member(i)) => {

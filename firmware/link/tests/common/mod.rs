@@ -1,7 +1,7 @@
 //! A pair (or more) of links around a pipe in virtual time.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-use picket_link::{Arrival, Config, Duplex, Event, Framing, Keyring, Link, Offer, OfferId, ParcelKind};
+use picket_link::{Arrival, Config, Duplex, Event, Framing, Gate, Keyring, Link, Offer, OfferId, ParcelKind};
 use picket_wire::control::RefuseReason;
 use picket_wire::envelope::{Class, Header, set_mutable};
 use picket_wire::frame::Mask;
@@ -277,10 +277,12 @@ impl World {
             loop {
                 self.serve(index);
                 let station = &mut self.stations[index];
-                let Some(bytes) = station.link.poll_transmit(self.now, &station.keys) else { break };
+                let Some(bytes) = station.link.poll_transmit(self.now, &station.keys, &mut Gate::radio()) else {
+                    break;
+                };
                 assert!(!bytes.is_empty());
                 station.tx += bytes.len() as u64;
-                self.transmit(index, bytes);
+                self.transmit(index, bytes.into_bytes());
             }
             let wake = self.stations[index].link.next_wake();
             assert!(

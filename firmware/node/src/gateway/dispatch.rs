@@ -132,7 +132,7 @@ impl<M: Medium> Gateway<M> {
         for (id, port) in &mut self.ports {
             if port.is_up()
                 && !port.busy
-                && let Some(bytes) = port.link.poll_transmit(now, dir)
+                && let Some(bytes) = port.link.poll_transmit(now, dir, &mut self.gate)
             {
                 port.busy = true;
                 self.out.push_back(Output::Transmit(*id, bytes));

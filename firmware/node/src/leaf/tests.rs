@@ -65,7 +65,7 @@ impl Pair {
         while let Some(event) = self.post.poll_event() {
             self.heard.push(event);
         }
-        while let Some(bytes) = self.post.poll_transmit(self.now, &self.theirs) {
+        while let Some(bytes) = self.post.poll_transmit(self.now, &self.theirs, &mut picket_link::Gate::radio()) {
             if self.connected {
                 self.leaf.receive(self.now, &bytes, &self.ours);
             }
