@@ -34,6 +34,16 @@ pub enum Framing {
     Fec,
 }
 
+impl Framing {
+    /// What suits a serial port nothing else is said of: a radio (half duplex, or slower on air than on the wire) flips
+    /// bits, a cable does not.
+    #[must_use]
+    pub fn for_serial(duplex: Duplex, baud: u32, air_bps: Option<u32>) -> Self {
+        let radio = duplex == Duplex::Half || air_bps.is_some_and(|air| air < baud);
+        if radio { Self::Fec } else { Self::Cobs }
+    }
+}
+
 /// Whether both sides may transmit at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplex {

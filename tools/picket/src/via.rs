@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use picket_node::leaf::Framing;
 use picket_shell::limits::SOCKET_PATH_BYTES;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ pub enum Via {
     Unix(PathBuf),
     /// `tcp:HOST:PORT`.
     Tcp(String),
-    /// `serial:PORT?baud=N&air_bps=N&duplex=half`.
+    /// `serial:PORT?baud=N&air_bps=N&duplex=half&framing=fec`.
     Serial(Serial),
 }
 
@@ -27,6 +28,8 @@ pub struct Serial {
     pub air_bps: Option<u32>,
     /// Only one side may transmit at a time.
     pub half_duplex: bool,
+    /// How bytes become frames; what suits it where nothing else is said.
+    pub framing: Option<Framing>,
 }
 
 /// Text that is not a way to a gateway.
@@ -41,7 +44,7 @@ impl fmt::Display for NotAWay {
 
 impl core::error::Error for NotAWay {}
 
-const FORMS: &str = "a way is unix:PATH, tcp:HOST:PORT or serial:PORT?baud=N&air_bps=N&duplex=half";
+const FORMS: &str = "a way is unix:PATH, tcp:HOST:PORT or serial:PORT?baud=N&air_bps=N&duplex=half&framing=fec";
 const BAUD_DEFAULT: u32 = 57_600;
 
 impl Via {
@@ -80,7 +83,12 @@ impl fmt::Display for Via {
                 if let Some(air) = s.air_bps {
                     write!(f, "&air_bps={air}")?;
                 }
-                write!(f, "&duplex={}", if s.half_duplex { "half" } else { "full" })
+                write!(f, "&duplex={}", if s.half_duplex { "half" } else { "full" })?;
+                match s.framing {
+                    None => Ok(()),
+                    Some(Framing::Fec) => f.write_str("&framing=fec"),
+                    Some(Framing::Cobs | Framing::Packet) => f.write_str("&framing=cobs"),
+                }
             }
         }
     }
@@ -107,7 +115,7 @@ fn serial(rest: &str) -> Result<Via, NotAWay> {
     if port.is_empty() {
         return Err(NotAWay(format!("no port named: {FORMS}")));
     }
-    let mut serial = Serial { port: port.into(), baud: BAUD_DEFAULT, air_bps: None, half_duplex: false };
+    let mut serial = Serial { port: port.into(), baud: BAUD_DEFAULT, air_bps: None, half_duplex: false, framing: None };
     for option in query.split('&').filter(|o| !o.is_empty()) {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         let number = || {
@@ -123,7 +131,10 @@ fn serial(rest: &str) -> Result<Via, NotAWay> {
             ("duplex", "half") => serial.half_duplex = true,
             ("duplex", "full") => serial.half_duplex = false,
             ("duplex", _) => return Err(NotAWay(format!("duplex=\"{value}\" is neither half nor full"))),
-            _ => return Err(NotAWay(format!("\"{key}\" is unknown: options are baud, air_bps and duplex"))),
+            ("framing", "cobs") => serial.framing = Some(Framing::Cobs),
+            ("framing", "fec") => serial.framing = Some(Framing::Fec),
+            ("framing", _) => return Err(NotAWay(format!("framing=\"{value}\" is neither cobs nor fec"))),
+            _ => return Err(NotAWay(format!("\"{key}\" is unknown: options are baud, air_bps, duplex and framing"))),
         }
     }
     Ok(Via::Serial(serial))
@@ -142,6 +153,7 @@ mod tests {
             "tcp:[::1]:7700",
             "serial:/dev/ttyUSB0?baud=9600&duplex=full",
             "serial:/dev/ttyUSB0?baud=57600&air_bps=9600&duplex=half",
+            "serial:/dev/ttyUSB0?baud=57600&duplex=full&framing=fec",
         ] {
             assert_eq!(text.parse::<Via>().unwrap().to_string(), text);
         }
@@ -157,6 +169,7 @@ mod tests {
             ("serial:/dev/x?bauds=1", "\"bauds\" is unknown"),
             ("serial:/dev/x?baud=fast", "not a rate"),
             ("serial:/dev/x?duplex=both", "neither half nor full"),
+            ("serial:/dev/x?framing=kiss", "neither cobs nor fec"),
         ] {
             let said = text.parse::<Via>().unwrap_err().to_string();
             assert!(said.contains(hint), "{text}: {said}");

@@ -63,6 +63,11 @@ pub enum Problem {
     ExactlyOne(&'static str, &'static str),
     /// A key that needs another one.
     Needs(&'static str, &'static str),
+    /// A framing that this kind of link cannot have.
+    Framing {
+        /// Kind of the link.
+        kind: &'static str,
+    },
     /// Two links or two uplinks of the same name.
     Duplicate(String),
     /// A socket path that fits no socket address.
@@ -110,6 +115,14 @@ impl fmt::Display for Problem {
             Self::Value { key, expected } => write!(f, "`{key}` takes {expected}"),
             Self::ExactlyOne(a, b) => write!(f, "exactly one of `{a}` and `{b}` is needed"),
             Self::Needs(a, b) => write!(f, "`{a}` needs `{b}`: add it"),
+            Self::Framing { kind } => {
+                let fits = match *kind {
+                    "serial" => "`cobs` (a cable), `fec` (a radio) or `auto`",
+                    "udp" => "`packet` or `auto`",
+                    _ => "`cobs` or `auto`",
+                };
+                write!(f, "`framing` of a link of kind `{kind}` is {fits}")
+            }
             Self::Duplicate(name) => write!(f, "the name `{name}` is used twice: choose another one"),
             Self::SocketPath { key, bytes } => write!(
                 f,

@@ -289,7 +289,7 @@ impl Reader<'_> {
         }
         let values = Values::read(table, &sections)?;
         let medium = self.medium(kind.unwrap_or_default(), &values)?;
-        let machine = machine(&medium, &values);
+        let machine = machine(&medium, &values)?;
         Ok((values.at("name"), Link { name: values.text("name"), medium, machine }))
     }
 
@@ -356,11 +356,11 @@ fn only_kind<'i>(table: &Spanned<DeTable<'i>>) -> Spanned<DeTable<'i>> {
     Spanned::new(table.span(), copy)
 }
 
-fn machine(medium: &Medium, values: &Values) -> picket_node::leaf::LinkConfig {
-    let (framing, mtu, baud) = match medium {
-        Medium::Serial(s) => (Framing::Cobs, None, Some(s.baud)),
-        Medium::Udp(_) => (Framing::Packet, Some(values.number("mtu")), None),
-        Medium::TcpListen(_) | Medium::TcpConnect(_) | Medium::Unix(_) => (Framing::Cobs, None, None),
+fn machine(medium: &Medium, values: &Values) -> Result<picket_node::leaf::LinkConfig, Located> {
+    let (mtu, baud) = match medium {
+        Medium::Serial(s) => (None, Some(s.baud)),
+        Medium::Udp(_) => (Some(values.number("mtu")), None),
+        Medium::TcpListen(_) | Medium::TcpConnect(_) | Medium::Unix(_) => (None, None),
     };
     let duplex = match values.maybe_text("duplex").as_deref() {
         Some("half") => Duplex::Half,
@@ -372,8 +372,34 @@ fn machine(medium: &Medium, values: &Values) -> picket_node::leaf::LinkConfig {
         Duplex::Half => values.maybe_span("turn_round").unwrap_or(DEFAULT_TURN_ROUND),
         Duplex::Full => Duration::ZERO,
     };
-    let air_bps = values.maybe_number("air_bps").and_then(|n| u32::try_from(n).ok()).or(baud);
-    picket_node::leaf::LinkConfig { framing, mtu, air_bps, duplex, turn_round }
+    let air_bps = values.maybe_number("air_bps").and_then(|n| u32::try_from(n).ok());
+    let framing = framing(medium, values, duplex, air_bps)?;
+    // A radio that listens before it talks needs no turns of ours: to us it is a medium on which both may talk.
+    let duplex = if values.text("access") == "radio" { Duplex::Full } else { duplex };
+    Ok(picket_node::leaf::LinkConfig { framing, mtu, air_bps: air_bps.or(baud), duplex, turn_round })
+}
+
+/// The framing asked for, if this kind of link can have it, or the one that suits it.
+fn framing(medium: &Medium, values: &Values, duplex: Duplex, air_bps: Option<u32>) -> Result<Framing, Located> {
+    let fits: &[Framing] = match medium {
+        Medium::Serial(_) => &[Framing::Cobs, Framing::Fec],
+        Medium::Udp(_) => &[Framing::Packet],
+        Medium::TcpListen(_) | Medium::TcpConnect(_) | Medium::Unix(_) => &[Framing::Cobs],
+    };
+    let asked = match values.text("framing").as_str() {
+        "cobs" => Framing::Cobs,
+        "fec" => Framing::Fec,
+        "packet" => Framing::Packet,
+        _ => match medium {
+            Medium::Serial(s) => Framing::for_serial(duplex, s.baud, air_bps),
+            Medium::Udp(_) => Framing::Packet,
+            Medium::TcpListen(_) | Medium::TcpConnect(_) | Medium::Unix(_) => Framing::Cobs,
+        },
+    };
+    if fits.contains(&asked) {
+        return Ok(asked);
+    }
+    Err((values.at("framing"), Problem::Framing { kind: medium.kind() }))
 }
 
 /// What most half-duplex modems need to switch over.

@@ -196,6 +196,20 @@ pub const LINK: Section = Section {
              Default: baud for serial; none for the others, which pace themselves.",
         ),
         key(
+            "framing",
+            Form::Word(&["auto", "cobs", "fec", "packet"]),
+            Default("\"auto\""),
+            "cobs: cables and streams; fec: radios, corrects bit errors; packet: datagrams. Both ends need the same.\n\
+             auto: fec on serial ports in half duplex or slower on air than on the wire, cobs on others and on\n\
+             streams, packet on udp.",
+        ),
+        key(
+            "access",
+            Form::Word(&["turns", "radio"]),
+            Default("\"turns\""),
+            "Half duplex: who keeps stations from talking at once. turns: we do; radio: it listens before it talks.",
+        ),
+        key(
             "turn_round",
             Form::Span(0, 10_000),
             Unset("\"20ms\""),

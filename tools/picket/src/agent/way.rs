@@ -204,10 +204,11 @@ fn link_config(via: &Via) -> LinkConfig {
     };
     match via {
         Via::Unix(_) | Via::Tcp(_) => stream,
-        Via::Serial(Serial { baud, air_bps, half_duplex, .. }) => {
+        Via::Serial(Serial { baud, air_bps, half_duplex, framing, .. }) => {
             let (duplex, turn_round) =
                 if *half_duplex { (Duplex::Half, TURN_ROUND) } else { (Duplex::Full, Duration::ZERO) };
-            LinkConfig { air_bps: Some(air_bps.unwrap_or(*baud)), duplex, turn_round, ..stream }
+            let framing = framing.unwrap_or_else(|| Framing::for_serial(duplex, *baud, *air_bps));
+            LinkConfig { framing, air_bps: Some(air_bps.unwrap_or(*baud)), duplex, turn_round, ..stream }
         }
     }
 }
