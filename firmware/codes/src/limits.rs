@@ -3,7 +3,7 @@
 /// Longest Reed–Solomon block over GF(2⁸), parity included: the field has 255 elements to name places with.
 pub const BLOCK_MAX: usize = 255;
 
-/// Most parity bytes of a block: half of it. Above one byte error in eight no parity pays for itself on these links.
+/// Most parity bytes of a block: half of it repairs one wrong byte in four. A channel with more is not worth its air.
 pub const PARITY_MAX: usize = 128;
 
 /// Longest frame that a shield carries: twelve bits of length, one Golay word.
@@ -19,8 +19,8 @@ pub const CANDIDATES_MAX: usize = 64;
 /// Longest object of the fountain: the largest envelope (64 KiB) and what may be wrapped around it.
 pub const OBJECT_MAX: usize = 70_000;
 
-/// Most source symbols of an object: a decoding takes seconds on a small board beyond it. 70 000 bytes fit in symbols
-/// of 18 bytes and more.
+/// Most source symbols of an object. A decoding of so many takes 20 ms on a desk and ten times that on a small board,
+/// and a peer that sends nonsense can cause [`SURPLUS_MAX`] of them. 70 000 bytes fit in symbols of 18 bytes and more.
 pub const SOURCE_MAX: usize = 4096;
 
 /// Greatest symbol number: fifteen bits travel.

@@ -141,6 +141,17 @@ fn a_frame_cut_anywhere_does_not_cost_the_next_one() {
 }
 
 #[test]
+fn c_52_4_2_the_first_to_end_and_verify_wins() {
+    let mut dice = Dice(11);
+    let (first, second) = (frame(&mut dice, 120), frame(&mut dice, 0));
+    let (cut, inside) = (coded(&first, level(20)), coded(&second, Level::MIN));
+    let bytes = [&cut[..cut.len() - 20], &inside, &[0; 3], &silence()].concat();
+    let told = hear(&bytes, 1, &mut dice);
+    // The first could still be repaired, but the other one has ended before it.
+    assert_eq!((told.frames, told.bytes), (vec![second], bytes.len()));
+}
+
+#[test]
 fn a_broken_frame_is_told_whole_and_once() {
     let mut dice = Dice(6);
     let sent = frame(&mut dice, 500);

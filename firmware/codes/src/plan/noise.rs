@@ -37,8 +37,9 @@ impl Noise {
         self.add(bytes as f64, errors.min(bytes) as f64);
     }
 
-    /// A body of `bytes` could not be repaired: more than half the parity was wrong in some block. That much is taken
-    /// to be wrong in every block.
+    /// A body of `bytes` could not be repaired, or decoded and did not verify: more than half the parity was wrong in
+    /// some block. That much is taken to be wrong in every block, so that few broken frames suffice to find the level
+    /// that comes through.
     pub fn broken(&mut self, bytes: usize, level: Level) {
         self.add(bytes as f64, at_least(bytes, level));
     }

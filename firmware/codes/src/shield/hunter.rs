@@ -114,7 +114,7 @@ impl Hunter {
                 return Some(before);
             }
             self.kept = None;
-            self.front = kept.end();
+            self.front = self.front.max(kept.end());
             // Its last bytes may have been cut off and repaired, and be the next frame's: then nearly all of them were
             // wrong.
             self.skip(kept.end().saturating_sub(2 * errors).max(kept.start + OVERHEAD));
@@ -145,6 +145,8 @@ impl Hunter {
     }
 
     /// Whether a plausible header was seen and its frame has not ended. To be asked when [`Hunter::next`] gave `None`.
+    /// A false header, or one whose frame was cut, keeps it so until as many bytes came as it claims; silence does not
+    /// end it.
     #[must_use]
     pub fn in_frame(&self) -> bool {
         !self.candidates.is_empty()
