@@ -28,7 +28,7 @@ impl From<Owed> for Key {
 
 /// What was decided about a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// Custody taken.
     Ack,
     /// Custody taken and delivered.
@@ -39,7 +39,8 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// The message on air.
-    pub(crate) const fn control(self, identity: &Identity) -> Control {
+    #[must_use]
+    pub const fn control(self, identity: &Identity) -> Control {
         let prefix = [identity.0[0], identity.0[1]];
         match self {
             Self::Ack => Control::Ack { prefix },
@@ -205,6 +206,16 @@ impl Answers {
     /// Whether an answer waits for air.
     pub(crate) fn is_due(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// An answer kept elsewhere meanwhile is to be sent, whatever is remembered of it here.
+    pub(crate) fn restate(&mut self, now: Instant, key: Key, answer: Answer) {
+        self.queue.retain(|_, (k, _)| *k != key);
+        let until = match answer {
+            Answer::Refuse(_, retry_s) if retry_s > 0 => now + Duration::from_secs(u64::from(retry_s)),
+            Answer::Refuse(..) | Answer::Ack | Answer::Delivered(_) => Instant::FAR,
+        };
+        self.decide(key, answer, until);
     }
 
     /// How many answers wait for air.
