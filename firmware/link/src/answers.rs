@@ -29,7 +29,7 @@ impl From<Owed> for Key {
 
 /// What was decided about a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// Custody taken.
     Ack,
     /// Custody taken and delivered.
@@ -40,7 +40,8 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// The message on air.
-    pub(crate) const fn control(self, identity: &Identity) -> Control {
+    #[must_use]
+    pub const fn control(self, identity: &Identity) -> Control {
         let prefix = [identity.0[0], identity.0[1]];
         match self {
             Self::Ack => Control::Ack { prefix },
@@ -220,6 +221,16 @@ impl Answers {
         !self.queue.is_empty()
     }
 
+    /// An answer kept elsewhere meanwhile is to be sent, whatever is remembered of it here.
+    pub(crate) fn restate(&mut self, now: Instant, key: Key, answer: Answer) {
+        self.queue.retain(|_, (k, _)| *k != key);
+        let until = match answer {
+            Answer::Refuse(_, retry_s) if retry_s > 0 => now + Duration::from_secs(u64::from(retry_s)),
+            Answer::Refuse(..) | Answer::Ack | Answer::Delivered(_) => Instant::FAR,
+        };
+        self.decide(key, answer, until);
+    }
+
     /// How many answers wait for air.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len()
@@ -254,17 +265,18 @@ impl Answers {
     /// Takes the next `count` answers: they have left.
     pub(crate) fn said(&mut self, count: usize) {
         for _ in 0..count {
-            let Some((key, _)) = self.pop() else { return };
+            let Some((key, ..)) = self.take_first() else { return };
             if let Some((_, Phase::Decided { said, .. })) = self.known.get_mut(&key) {
                 *said = true;
             }
         }
     }
 
-    fn pop(&mut self) -> Option<(Key, Answer)> {
-        let (_, (key, answer)) = self.queue.pop_first()?;
+    /// Takes the next answer, and its precedence.
+    pub(crate) fn take_first(&mut self) -> Option<(Key, Answer, Precedence)> {
+        let ((Reverse(precedence), _), (key, answer)) = self.queue.pop_first()?;
         self.not_queued(&key);
-        Some((key, answer))
+        Some((key, answer, precedence))
     }
 
     /// Said again an answer goes alone: the neighbour may not know the others any more.
@@ -344,12 +356,12 @@ mod tests {
         assert_eq!(answers.heard(T0, key(1)), Verdict::Duplicate);
         assert!(!answers.is_due(), "still being made durable: nothing is said");
         answers.acknowledge(T0, key(1), None, Duration::ZERO);
-        assert_eq!(answers.pop(), Some((key(1), Answer::Ack)));
+        assert_eq!(answers.take_first().map(|(key, answer, _)| (key, answer)), Some((key(1), Answer::Ack)));
         for _ in 0..3 {
             assert_eq!(answers.heard(T0, key(1)), Verdict::Duplicate);
         }
-        assert_eq!(answers.pop(), Some((key(1), Answer::Ack)));
-        assert_eq!(answers.pop(), None, "queued once");
+        assert_eq!(answers.take_first().map(|(key, answer, _)| (key, answer)), Some((key(1), Answer::Ack)));
+        assert_eq!(answers.take_first(), None, "queued once");
         let next_round = Key { round: 1, ..key(1) };
         assert_eq!(answers.heard(T0, next_round), Verdict::New);
     }
@@ -362,7 +374,7 @@ mod tests {
         answers.release(T0 + Duration::from_millis(999));
         assert!(!answers.is_due());
         assert!(answers.acknowledge(T0, key(1), Some([9; 8]), Duration::ZERO));
-        assert_eq!(answers.pop(), Some((key(1), Answer::Delivered([9; 8]))));
+        assert_eq!(answers.take_first().map(|(key, answer, _)| (key, answer)), Some((key(1), Answer::Delivered([9; 8]))));
         assert_eq!(answers.release_at(), None);
     }
 
@@ -378,7 +390,7 @@ mod tests {
             } else {
                 answers.release(T0 + Duration::from_secs(1));
             }
-            assert_eq!(answers.pop(), Some((key(1), Answer::Ack)));
+            assert_eq!(answers.take_first().map(|(key, answer, _)| (key, answer)), Some((key(1), Answer::Ack)));
             assert!(!answers.acknowledge(T0, key(1), Some([9; 8]), Duration::ZERO), "too late: said so");
             assert!(!answers.is_due());
         }
@@ -389,9 +401,9 @@ mod tests {
         let mut answers = Answers::default();
         answers.heard(T0, key(1));
         answers.refuse(T0, key(1), RefuseReason::Full, Duration::from_millis(1_500));
-        assert_eq!(answers.pop(), Some((key(1), Answer::Refuse(RefuseReason::Full, 2))));
+        assert_eq!(answers.take_first().map(|(key, answer, _)| (key, answer)), Some((key(1), Answer::Refuse(RefuseReason::Full, 2))));
         assert_eq!(answers.heard(T0, key(1)), Verdict::Duplicate);
-        assert!(answers.pop().is_some());
+        assert!(answers.take_first().is_some());
         assert_eq!(answers.heard(T0 + Duration::from_millis(1_500), key(1)), Verdict::New);
     }
 
@@ -408,6 +420,6 @@ mod tests {
         assert_eq!(answers.known.len(), MEMORY_MAX);
         assert_eq!(answers.by_age.len(), MEMORY_MAX);
         assert!(answers.held.is_empty());
-        assert_eq!(answers.pop(), Some((key(1), Answer::Ack)));
+        assert_eq!(answers.take_first().map(|(key, answer, _)| (key, answer)), Some((key(1), Answer::Ack)));
     }
 }

@@ -144,6 +144,17 @@ pub struct Owed {
     pub round: u8,
 }
 
+/// An answer owed and decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// For what.
+    pub owed: Owed,
+    /// What it says.
+    pub answer: crate::Answer,
+    /// The parcel's precedence.
+    pub precedence: Precedence,
+}
+
 /// What a link reports to its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

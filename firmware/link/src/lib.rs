@@ -33,8 +33,9 @@ mod turn;
 pub use limits::HISTORY_SLOTS;
 pub use measure::{Neighbour, Signal, Slot};
 
-pub use api::{Arrival, Config, Counters, Duplex, Event, Framing, Keyring, Offer, OfferId, Owed, ParcelKind};
+pub use api::{Arrival, Config, Counters, Due, Duplex, Event, Framing, Keyring, Offer, OfferId, Owed, ParcelKind};
 
+pub use answers::Answer;
 pub use gate::{Emcon, Emission, Gate};
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -257,16 +258,40 @@ impl Link {
         Some(event)
     }
 
-    /// The precedence of a parcel that an answer will be given for without its having arrived since the link was made:
-    /// answers leave in order of precedence.
-    pub fn owes(&mut self, owed: Owed, precedence: Precedence) {
-        self.answers.urgency(owed.into(), precedence);
-    }
-
     /// How many answers wait for air.
     #[must_use]
     pub fn answers_waiting(&self) -> usize {
         self.answers.waiting()
+    }
+
+    /// Takes all answers that wait for air, most urgent first: whoever may not transmit keeps them durably instead.
+    pub fn surrender(&mut self) -> Vec<Due> {
+        let mut due = Vec::with_capacity(self.answers.waiting());
+        while let Some((key, answer, precedence)) = self.answers.take_first() {
+            let owed = Owed { from: key.from, identity: key.identity, hop_limit: key.hop_limit, round: key.round };
+            due.push(Due { owed, answer, precedence });
+        }
+        due
+    }
+
+    /// Sends an answer that was kept.
+    pub fn pay(&mut self, now: Instant, due: &Due) {
+        (self.now, self.held) = (now, None);
+        self.answers.urgency(due.owed.into(), due.precedence);
+        self.answers.restate(now, due.owed.into(), due.answer);
+    }
+
+    /// When the last byte handed over will have left the air; in the past, or zero, when it has.
+    #[must_use]
+    pub const fn silent_at(&self) -> Instant {
+        self.pace.free_at()
+    }
+
+    /// The longest that one frame of this link is on air; zero where nothing paces.
+    #[must_use]
+    pub fn longest_air(&self) -> Duration {
+        // COBS adds one byte for every 254, and delimiters; coded frames are limited as a whole.
+        self.pace.air((self.shape.frame_max + self.shape.frame_max / 254 + 3).max(self.shape.coded_max))
     }
 
     /// Drops what is only worth saying at once: reports and control messages. Offers and answers stay.

@@ -29,6 +29,11 @@ impl Pace {
         self.free_at - PACE_AHEAD
     }
 
+    /// When the last bit handed over has left.
+    pub(crate) const fn free_at(&self) -> Instant {
+        self.free_at
+    }
+
     /// Time of `bytes` on air, zero when unpaced.
     pub(crate) const fn air(&self, bytes: usize) -> Duration {
         match self.air_bps {

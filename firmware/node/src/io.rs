@@ -5,11 +5,12 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use picket_link::{Emission, Keyring};
+use picket_link::gate::airtime::Record;
+use picket_link::{Emcon, Emission, Gate, Keyring};
 use picket_store::Ticket;
 use picket_wire::control::Claim;
 use picket_wire::time::{Duration, Wall};
-use picket_wire::{Identity, Index};
+use picket_wire::{Identity, Index, Precedence};
 
 /// A link instance: one radio, cable or accepted connection. Chosen by the host, never reused in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +62,39 @@ pub struct GatewayConfig {
     pub publish_window: u16,
     /// Parcels a second accepted from one uplink on average (burst: ten seconds' worth).
     pub uplink_rate: u32,
+    /// Emission control in force from the first moment.
+    pub emission: EmissionConfig,
+}
+
+/// What a gateway knows of its emissions before anything can be emitted (spec §57).
+#[derive(Clone, Debug)]
+pub struct EmissionConfig {
+    /// The state in force.
+    pub emcon: Emcon,
+    /// Least precedence of parcels under MINIMIZE.
+    pub minimize: Precedence,
+    /// The bands' gates, with what was used before; their position is the number in [`Air::Band`].
+    pub bands: Vec<Gate>,
+    /// Uplinks whose network is itself a radio.
+    pub emitting_uplinks: Vec<UplinkId>,
+}
+
+impl Default for EmissionConfig {
+    fn default() -> Self {
+        let (bands, emitting_uplinks) = (Vec::new(), Vec::new());
+        Self { emcon: Emcon::Free, minimize: Precedence::Immediate, bands, emitting_uplinks }
+    }
+}
+
+/// What becomes of bytes that leave by a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Air {
+    /// Nothing is emitted: a socket on the board, a cable known to have no transmitter.
+    Cable,
+    /// They are emitted, in no band that has a budget.
+    Open,
+    /// They are emitted in this band.
+    Band(u16),
 }
 
 impl Default for GatewayConfig {
@@ -72,6 +106,7 @@ impl Default for GatewayConfig {
             receipt_hold: Duration::from_millis(300),
             publish_window: 512,
             uplink_rate: 20_000,
+            emission: EmissionConfig::default(),
         }
     }
 }
@@ -91,6 +126,8 @@ pub enum Input<'a> {
         kind: &'static str,
         /// Its fixed properties.
         config: picket_link::Config,
+        /// What becomes of bytes that leave by it.
+        air: Air,
     },
     /// A link instance is gone for good (a connection closed). Serial ports that may come back only go down.
     LinkRemoved(LinkId),
@@ -133,6 +170,11 @@ pub enum Input<'a> {
     Wall(Option<Wall>),
     /// The directory has changed (a newer roster).
     RosterChanged,
+    /// Emission control: in force with this call, whatever else happens. Nothing that arrives can cause it; only the
+    /// operator at the box does.
+    Emcon(Emcon),
+    /// Whether the record of the last [`Output::RecordAirtime`] is durable.
+    AirtimeRecorded(bool),
     /// The host is about to stop: no new custody is taken, answers owed are sent.
     Drain,
 }
@@ -142,6 +184,11 @@ pub enum Input<'a> {
 pub enum Output {
     /// Put these bytes on the medium, then say [`Input::Sent`].
     Transmit(LinkId, Emission),
+    /// Destroy what is on its way to the medium and not yet there: it counts as never sent.
+    Recall(LinkId),
+    /// Make this record of the bands' airtime durable, in the order of the bands, then say
+    /// [`Input::AirtimeRecorded`]. There is at most one outstanding.
+    RecordAirtime(Vec<Record>),
     /// Make everything written so far durable, then say [`Input::Synced`] with the ticket.
     Sync(Ticket),
     /// Publish at QoS 1.

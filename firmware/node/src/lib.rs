@@ -14,7 +14,10 @@ pub mod operator;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use gateway::{Count, Counters, Gateway};
+pub use gateway::{BandUse, Count, Counters, Gateway, Silence};
 pub use picket_link::gate;
 
-pub use io::{DeliveryId, Directory, GatewayConfig, Input, LinkId, Output, PublishId, Report, StationKind, UplinkId};
+pub use io::{
+    Air, DeliveryId, Directory, EmissionConfig, GatewayConfig, Input, LinkId, Output, PublishId, Report, StationKind,
+    UplinkId,
+};

@@ -43,3 +43,11 @@ pub const RECEIPT_PRECEDENCE: picket_wire::Precedence = picket_wire::Precedence:
 
 /// Hop limit of receipts and notices.
 pub const RECEIPT_HOPS: u8 = picket_wire::limits::HOP_LIMIT_MAX;
+
+/// Answers kept while nothing may be sent, each with its record in the store: what a link machine remembers of one
+/// busy link. Beyond it the least urgent is given when its parcel is offered again.
+pub const DEBTS_MAX: usize = 4096;
+
+/// Kept answers given to a link at once: so many are lost at most if the power fails before they are on air (their
+/// parcels are offered again then), and an answer that becomes due meanwhile waits for so many at most.
+pub const PAY_AHEAD: usize = 8;

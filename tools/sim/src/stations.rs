@@ -42,7 +42,10 @@ impl GatewayStation {
         self.running = Some(gateway);
         self.life += 1;
         let name = String::from("radio");
-        self.tell(now, Input::LinkAdded { link: RADIO, name, kind: "serial", config: radio });
+        self.tell(
+            now,
+            Input::LinkAdded { link: RADIO, name, kind: "serial", config: radio, air: picket_node::Air::Open },
+        );
         self.tell(now, Input::LinkUp(RADIO));
         Ok(())
     }
@@ -72,7 +75,7 @@ impl GatewayStation {
         let link = LinkId(self.next_link);
         self.next_link += 1;
         let name = String::from("attach");
-        self.tell(now, Input::LinkAdded { link, name, kind: "unix", config: stream() });
+        self.tell(now, Input::LinkAdded { link, name, kind: "unix", config: stream(), air: picket_node::Air::Cable });
         self.tell(now, Input::LinkUp(link));
         link
     }

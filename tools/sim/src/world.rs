@@ -218,6 +218,9 @@ impl World {
             }
             Output::Subscribe(_, topic) => self.broker.subscribe(now, n, topic),
             Output::Unsubscribe(_, topic) => self.broker.unsubscribe(n, topic),
+            // Nothing waits between a simulated station and its radio, and no band has a budget here.
+            Output::Recall(_) => {}
+            Output::RecordAirtime(_) => self.gateways[n].tell(now, Input::AirtimeRecorded(true)),
             Output::Settle(_, delivery) => self.broker.settle(n, delivery),
             Output::Report(_) => {}
         }

@@ -278,7 +278,16 @@ impl World {
     }
 
     fn add_link(&mut self, post: usize, link: LinkId) {
-        self.post_input(post, picket_node::Input::LinkAdded { link, name: "pipe".into(), kind: "unix", config: PIPE });
+        self.post_input(
+            post,
+            picket_node::Input::LinkAdded {
+                link,
+                name: "pipe".into(),
+                kind: "unix",
+                config: PIPE,
+                air: picket_node::Air::Cable,
+            },
+        );
         self.post_input(post, picket_node::Input::LinkUp(link));
     }
 

@@ -37,7 +37,8 @@ fn sooner(before: Option<Held>, held: Held) -> Held {
 }
 
 /// What a control message that is no parcel is for.
-pub(crate) const fn of_control(message: &Control) -> Traffic {
+#[must_use]
+pub const fn of_control(message: &Control) -> Traffic {
     match message {
         Control::Hello(_) | Control::Attach(_) | Control::Claim(_) => Traffic::Presence,
         Control::Attached { .. }

@@ -15,6 +15,7 @@ mod tests;
 
 pub use airtime::Airtime;
 pub use emcon::{Emcon, UnknownEmcon};
+pub use leave::of_control;
 
 use airtime::Spent;
 use alloc::vec::Vec;

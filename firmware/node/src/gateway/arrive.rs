@@ -251,7 +251,7 @@ impl<M: Medium> Gateway<M> {
             }
             return;
         };
-        if kind == Kind::Claim {
+        if matches!(kind, Kind::Claim | Kind::Debt) {
             return;
         }
         let precedence = self.custody.queue().entry(now, durable.seq).map_or(RECEIPT_PRECEDENCE, |e| e.precedence);
@@ -426,6 +426,7 @@ impl<M: Medium> Gateway<M> {
         for key in over {
             match self.custody.meta(now, key) {
                 Some((Kind::Claim, ..)) => self.claim_expired(now, key),
+                Some((Kind::Debt, ..)) => self.debt_expired(now, key),
                 Some(_) | None => self.died(now, key, NoticeReason::Expired, dir),
             }
         }

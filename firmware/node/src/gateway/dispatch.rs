@@ -5,6 +5,7 @@ use super::{Count, Gateway};
 use crate::io::{Directory, LinkId, Output, UplinkId};
 use crate::limits::{OFFERS_PER_CALL, STORE_RETRY};
 use alloc::vec::Vec;
+use picket_link::gate::Traffic;
 use picket_link::{Offer, OfferId, ParcelKind};
 use picket_relay::{Failure, ParcelKey, Way};
 use picket_store::{BodyError, Medium, Seq};
@@ -59,9 +60,11 @@ impl<M: Medium> Gateway<M> {
     /// Offers the next parcel on a link; false when there is none or no room.
     fn offer_next(&mut self, now: Instant, way: Way, id: LinkId, to: Index, dir: &dyn Directory) -> bool {
         let Some(key) = self.relay.peek(way) else { return false };
-        let Some(port) = self.ports.get(&id).filter(|p| p.is_up()) else { return false };
+        let Some(port) = self.ports.get(&id).filter(|p| p.usable) else { return false };
         let precedence = self.custody.queue().entry(now, Seq(key.0)).map_or(Precedence::Deferred, |e| e.precedence);
-        if port.link.room_for(to, precedence) == 0 {
+        // Under MINIMIZE it waits where it is: offered, it would only run out of time.
+        let allowed = self.emission.allows(port.air, Traffic::Parcel(precedence));
+        if !allowed || port.link.room_for(to, precedence) == 0 {
             return false;
         }
         let Some(parcel) = self.outgoing(now, key, way, dir) else { return true };
@@ -116,7 +119,7 @@ impl<M: Medium> Gateway<M> {
             Kind::Message | Kind::Housekeeping => {
                 envelope::set_mutable(&mut bytes, hop_limit, meta.our_round(), Lifetime::within(remaining));
             }
-            Kind::Control | Kind::Claim => match with_hops(&bytes, hop_limit) {
+            Kind::Control | Kind::Claim | Kind::Debt => match with_hops(&bytes, hop_limit) {
                 Some(set) => bytes = set,
                 None => {
                     self.died(now, key, NoticeReason::Damaged, dir);
@@ -132,7 +135,7 @@ impl<M: Medium> Gateway<M> {
         for (id, port) in &mut self.ports {
             if port.is_up()
                 && !port.busy
-                && let Some(bytes) = port.link.poll_transmit(now, dir, &mut self.gate)
+                && let Some(bytes) = port.link.poll_transmit(now, dir, self.emission.gate(port.air))
             {
                 port.busy = true;
                 self.out.push_back(Output::Transmit(*id, bytes));
@@ -151,7 +154,7 @@ fn assemble(
 ) -> Outgoing {
     let (kind, round) = match kind {
         Kind::Message | Kind::Housekeeping => (ParcelKind::Envelope, meta.our_round()),
-        Kind::Control | Kind::Claim => (ParcelKind::Control, 0),
+        Kind::Control | Kind::Claim | Kind::Debt => (ParcelKind::Control, 0),
     };
     Outgoing { kind, identity, precedence, destination: meta.destination, hop_limit, round, bytes }
 }

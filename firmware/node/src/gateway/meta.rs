@@ -16,6 +16,8 @@ pub enum Kind {
     Control = 3,
     /// A member's attachment claim.
     Claim = 4,
+    /// An answer owed while nothing may be sent.
+    Debt = 5,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             2 => Some(Self::Housekeeping),
             3 => Some(Self::Control),
             4 => Some(Self::Claim),
+            5 => Some(Self::Debt),
             _ => None,
         }
     }

@@ -9,7 +9,9 @@ mod arrive;
 mod attach;
 mod counters;
 mod custody;
+mod debts;
 mod dispatch;
+mod emission;
 mod meta;
 mod ports;
 mod published;
@@ -18,6 +20,7 @@ mod tell;
 mod uplink;
 
 pub use counters::{Count, Counters};
+pub use emission::{BandUse, Silence};
 
 use crate::io::{Directory, GatewayConfig, Input, LinkId, Output, Report};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -25,6 +28,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use attach::Attachments;
 use custody::Custody;
+use emission::Emissions;
 use meta::{Kind, Meta};
 use picket_relay::{ParcelKey, Relay};
 use picket_store::{Medium, OpenError, Queue, QueueLimits};
@@ -43,7 +47,7 @@ pub struct Gateway<M> {
     relay: Relay,
     custody: Custody<M>,
     ports: Ports,
-    gate: picket_link::Gate,
+    emission: Emissions,
     uplinks: Uplinks,
     attachments: Attachments,
     telling: Telling,
@@ -76,13 +80,14 @@ impl<M: Medium> Gateway<M> {
         wall: Option<Wall>,
     ) -> Result<Self, OpenError> {
         let (queue, recovery) = Queue::open(medium, limits, now, wall)?;
+        let emission = Emissions::new(&config.emission);
         let mut gateway = Self {
             config,
             me,
             relay: Relay::new(me),
             custody: Custody::new(queue),
             ports: BTreeMap::new(),
-            gate: picket_link::Gate::radio(),
+            emission,
             uplinks: Uplinks::default(),
             attachments: Attachments::default(),
             telling: Telling::default(),
@@ -107,7 +112,12 @@ impl<M: Medium> Gateway<M> {
 
     /// The next thing asked for.
     pub fn poll(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        while let Some(output) = self.out.pop_front() {
+            if self.may_leave(&output) {
+                return Some(output);
+            }
+        }
+        None
     }
 
     /// When [`Input::Tick`] is due if nothing else happens.
@@ -119,6 +129,7 @@ impl<M: Medium> Gateway<M> {
             self.relay.next_wake(),
             self.custody.next_hold(),
             self.telling.next_wake(),
+            self.emission.next_wake(),
             self.next_expiry(),
             Some(queue.wake_at()).filter(|at| *at != Instant::FAR),
         ]
@@ -155,8 +166,8 @@ impl<M: Medium> Gateway<M> {
     fn take_in(&mut self, now: Instant, input: Input<'_>, dir: &dyn Directory) {
         match input {
             Input::Tick => {}
-            Input::LinkAdded { link, name, kind, config } => {
-                self.ports.insert(link, Port::new(name, kind, config));
+            Input::LinkAdded { link, name, kind, config, air } => {
+                self.port_added(now, link, Port::new(name, kind, config, air));
             }
             Input::LinkRemoved(link) => self.port_removed(now, link),
             Input::LinkUp(link) => self.port_up(now, link),
@@ -172,6 +183,10 @@ impl<M: Medium> Gateway<M> {
                 self.custody.queue_mut().sync_failed();
                 self.store_trouble();
             }
+            Input::Emcon(emcon) => self.set_emcon(now, emcon),
+            Input::AirtimeRecorded(durable) => self.airtime_recorded(now, durable),
+            // A connection that was made while the state forbids it counts for nothing; the host ends it.
+            Input::UplinkUp(uplink) if self.emission.uplink_closed(uplink) => {}
             Input::UplinkUp(uplink) => self.uplink_up(now, uplink, dir),
             Input::UplinkDown(uplink, why) => self.uplink_down(now, uplink, why),
             Input::Published { uplink, publish, matched } => self.published(now, uplink, publish, matched),
@@ -196,7 +211,10 @@ impl<M: Medium> Gateway<M> {
         self.dispatch(now, dir);
         self.say_drained(now);
         self.maintain(now);
+        self.keep_answers(now);
+        self.pay_debts(now);
         self.transmit(now, dir);
+        self.record_airtime(now);
         if let Some(ticket) = self.custody.queue_mut().sync_wanted() {
             self.out.push_back(Output::Sync(ticket));
         }
@@ -212,6 +230,7 @@ impl<M: Medium> Gateway<M> {
         for (key, kind, meta, precedence) in found {
             match (kind, meta) {
                 (Some(Kind::Claim), Some(_)) => self.recover_claim(now, key),
+                (Some(Kind::Debt), Some(_)) => self.recover_debt(now, key, precedence),
                 (Some(Kind::Message | Kind::Housekeeping | Kind::Control), Some(meta)) => {
                     self.relay.take(now, key, meta.destination, meta.ingress, precedence);
                 }
@@ -237,13 +256,14 @@ impl<M: Medium> Gateway<M> {
     fn port_up(&mut self, now: Instant, link: LinkId) {
         if let Some(port) = self.ports.get_mut(&link) {
             port.opened(now);
-            self.relay.port_up(now, link.0);
+            self.refresh_port(now, link);
         }
     }
 
     fn port_down(&mut self, now: Instant, link: LinkId, why: String) {
         if let Some(port) = self.ports.get_mut(&link) {
             port.closed(now, why);
+            port.usable = false;
             self.relay.port_down(now, link.0);
         }
     }
@@ -288,14 +308,19 @@ impl<M: Medium> Gateway<M> {
     }
 
     fn send(&mut self, now: Instant, link: LinkId, to: Option<Index>, message: Control) {
-        if let Some(port) = self.ports.get_mut(&link)
-            && port.link.send(now, to, message).is_err()
-        {
+        let Some(port) = self.ports.get_mut(&link) else { return };
+        if !self.emission.allows(port.air, picket_link::gate::of_control(&message)) {
+            // Only worth saying at once: whoever needs to know asks again.
+            self.counters.add(Count::ControlHeldBack);
+        } else if port.link.send(now, to, message).is_err() {
             self.counters.add(Count::ControlQueueFull);
         }
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod emission_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Link instances of a gateway.
 
-use crate::io::LinkId;
+use crate::io::{Air, LinkId};
 use crate::limits::{HELLO_BUSY, HELLO_FIRST, HELLO_MAX};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -22,6 +22,10 @@ pub struct Port {
     pub busy: bool,
     /// The air is the bottleneck: answers wait a moment to be merged.
     pub paced: bool,
+    /// What becomes of bytes that leave by it.
+    pub air: Air,
+    /// The relay may use it: it works, and emission control lets parcels leave.
+    pub usable: bool,
     /// Air rate in bit/s, 0 where the medium paces itself.
     air_bps: u32,
     greeting: Greeting,
@@ -36,7 +40,7 @@ struct Greeting {
 
 impl Port {
     /// A port that is down.
-    pub fn new(name: String, kind: &'static str, config: picket_link::Config) -> Self {
+    pub fn new(name: String, kind: &'static str, config: picket_link::Config, air: Air) -> Self {
         let paced = config.air_bps.is_some();
         let air_bps = config.air_bps.unwrap_or(0);
         Self {
@@ -46,6 +50,8 @@ impl Port {
             down: Some(String::from("not open yet")),
             busy: false,
             paced,
+            air,
+            usable: false,
             air_bps,
             greeting: Greeting { at: Instant::FAR, pause: HELLO_FIRST },
         }
@@ -75,6 +81,12 @@ impl Port {
         self.busy = false;
         self.greeting.at = Instant::FAR;
         self.link.down(now);
+    }
+
+    /// Presence may be shown (again): greet now; or not: greet nobody until then.
+    pub const fn show(&mut self, now: Instant, may: bool) {
+        let at = if may && self.is_up() { now } else { Instant::FAR };
+        self.greeting = Greeting { at, pause: HELLO_FIRST };
     }
 
     /// Somebody answered: no more greetings until it was down.

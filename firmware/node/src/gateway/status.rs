@@ -34,6 +34,7 @@ impl<M: Medium> Gateway<M> {
         for port in self.ports.values() {
             Counters::merge_link(&mut all, port.link.counters());
         }
+        self.gate_counters(&mut all);
         all
     }
 
@@ -74,12 +75,12 @@ impl<M: Medium> Gateway<M> {
 
     fn queued_parcel(&mut self, now: Instant, key: ParcelKey, name_of: &dyn Fn(Index) -> String) -> Option<Queued> {
         let (kind, identity, meta) = self.custody.meta(now, key)?;
-        if kind == Kind::Claim {
+        if matches!(kind, Kind::Claim | Kind::Debt) {
             return None;
         }
         let id = match kind {
             Kind::Control => self.subject(key)?,
-            Kind::Message | Kind::Housekeeping | Kind::Claim => identity.id(),
+            Kind::Message | Kind::Housekeeping | Kind::Claim | Kind::Debt => identity.id(),
         };
         let entry = self.custody.queue().entry(now, picket_store::Seq(key.0))?;
         let state = self.relay.state(key);

@@ -88,6 +88,17 @@ impl Telling {
         self.silent.retain(|word| word.link != link);
     }
 
+    /// Nothing may be told there now: what is on its way is taken back and waits until the neighbour is heard.
+    pub(super) fn hush(&mut self, link: LinkId) -> alloc::vec::Vec<OfferId> {
+        let offered = self.offered.keys().filter(|word| word.link == link).copied();
+        let offered: alloc::vec::Vec<Word> = offered.collect();
+        for word in &offered {
+            self.take(*word);
+            self.silent.insert(*word);
+        }
+        offered.into_iter().map(Word::offer).collect()
+    }
+
     /// When an offer is given up next.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         self.deadlines.first().map(|(until, _)| *until)
@@ -142,7 +153,9 @@ impl<M: Medium> Gateway<M> {
             self.telling.take(word);
             return Told::Yes;
         };
-        let Some(port) = self.ports.get_mut(&word.link).filter(|p| p.is_up()) else { return Told::NoRoom };
+        let allowed = |p: &&mut super::Port| self.emission.allows(p.air, picket_link::gate::Traffic::Presence);
+        let port = self.ports.get_mut(&word.link).filter(|p| p.is_up()).filter(allowed);
+        let Some(port) = port else { return Told::NoRoom };
         let message = Control::Claim(claim);
         let mut buffer = [0; CONTROL_MAX];
         let (Some(identity), Ok(bytes)) = (message.parcel_identity(), message.encode(&mut buffer)) else {

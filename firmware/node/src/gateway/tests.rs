@@ -306,7 +306,8 @@ fn attach_bravo(rig: &mut Rig, sequence: u32) {
         duplex: picket_link::Duplex::Full,
         turn_round: Duration::ZERO,
     };
-    rig.tell(Input::LinkAdded { link: LINK, name: "pipe".into(), kind: "test", config }).tell(Input::LinkUp(LINK));
+    rig.tell(Input::LinkAdded { link: LINK, name: "pipe".into(), kind: "test", config, air: crate::Air::Open })
+        .tell(Input::LinkUp(LINK));
     rig.gateway.relay.follow(rig.now, TestDirectory::claim(BRAVO, rig.gateway.me, sequence));
     rig.gateway.relay.attach(rig.now, BRAVO, LINK.0);
     rig.tell(Input::Tick);
