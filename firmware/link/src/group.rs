@@ -33,7 +33,10 @@ impl Offers {
     /// than telling them first.
     pub(crate) fn insert_group(&mut self, offers: Vec<Offer>) {
         let members: Vec<OfferId> = offers.iter().map(|o| o.id).collect();
-        offers.into_iter().for_each(|offer| self.insert(offer));
+        offers.into_iter().for_each(|offer| {
+            let urgency = offer.precedence;
+            self.insert(offer, urgency);
+        });
         if members.len() < 2 || members.iter().any(|id| self.get(*id).is_none_or(|tx| tx.coded.is_none())) {
             return;
         }

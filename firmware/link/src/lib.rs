@@ -172,11 +172,21 @@ impl Link {
     /// # Errors
     /// Gives the offer back when [`Link::room_for`] its precedence is 0.
     pub fn offer(&mut self, now: Instant, offer: Offer) -> Result<(), Offer> {
+        let urgency = offer.precedence;
+        self.offer_as(now, offer, urgency)
+    }
+
+    /// Offers a parcel that goes among others as if it were of precedence `urgency`, because it has waited for long.
+    /// To the gate it stays what it is.
+    ///
+    /// # Errors
+    /// As [`Link::offer`].
+    pub fn offer_as(&mut self, now: Instant, offer: Offer, urgency: Precedence) -> Result<(), Offer> {
         (self.now, self.held) = (now, None);
-        if self.offers.get(offer.id).is_none() && self.room_for(offer.to, offer.precedence) == 0 {
+        if self.offers.get(offer.id).is_none() && self.room_for(offer.to, urgency) == 0 {
             return Err(offer);
         }
-        self.offers.insert(offer);
+        self.offers.insert(offer, urgency);
         Ok(())
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Tx {
     pub(crate) suffix: [u8; 17],
     /// Its symbols, when it does not go whole.
     pub(crate) coded: Option<Transfer>,
+    /// Its precedence, or a higher one for having waited.
+    urgency: Precedence,
     order: u64,
     charge: usize,
     /// How often it (or its current pass) was sent.
@@ -45,7 +47,7 @@ pub(crate) struct Tx {
 
 impl Tx {
     fn rank(&self) -> Rank {
-        (Reverse(self.offer.precedence), self.order, self.offer.id)
+        (Reverse(self.urgency), self.order, self.offer.id)
     }
 }
 
@@ -132,7 +134,7 @@ impl Offers {
         if bytes >= self.shape.bytes { 0 } else { self.shape.parcels.saturating_sub(parcels) }
     }
 
-    pub(crate) fn insert(&mut self, offer: Offer) {
+    pub(crate) fn insert(&mut self, offer: Offer, urgency: Precedence) {
         self.remove(offer.id);
         self.peer_mut(offer.to);
         let Some(peer) = self.peers.get_mut(&offer.to) else { return };
@@ -142,6 +144,7 @@ impl Offers {
         let tx = Tx {
             suffix: suffix_of(&offer),
             coded: coded(&offer, peer.whole_limit(&self.shape), &self.shape),
+            urgency,
             order: self.order,
             charge,
             tries: 0,
@@ -154,7 +157,7 @@ impl Offers {
             membership: None,
             offer,
         };
-        let load = &mut peer.load[usize::from(tx.offer.precedence.bits())];
+        let load = &mut peer.load[usize::from(tx.urgency.bits())];
         *load = (load.0 + 1, load.1 + charge);
         peer.prefixes.insert((tx.offer.identity.prefix(), tx.offer.id));
         peer.ready.insert(tx.rank());
@@ -173,7 +176,7 @@ impl Offers {
                 peer.flying.remove(&(due, id));
             }
             peer.prefixes.remove(&(tx.offer.identity.prefix(), id));
-            let load = &mut peer.load[usize::from(tx.offer.precedence.bits())];
+            let load = &mut peer.load[usize::from(tx.urgency.bits())];
             *load = (load.0.saturating_sub(1), load.1.saturating_sub(tx.charge));
         }
         if self.finished.len() >= FINISHED_OFFERS {

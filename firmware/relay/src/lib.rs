@@ -18,5 +18,5 @@ mod ways;
 
 pub use admit::{Admission, Known, Offered, admit};
 pub use routes::{ClaimOutcome, Routes};
-pub use schedule::{Failure, ParcelKey, Relay, State, Wait};
+pub use schedule::{Failure, ParcelKey, Relay, State, Turn, Wait};
 pub use ways::{Ingress, Surroundings, UplinkNumber, Way};

@@ -2,6 +2,13 @@
 
 use picket_wire::time::Duration;
 
+/// A parcel that waits for so long is aged: longer than any burst of urgent traffic should last.
+pub const AGED_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// One offer in so many is an aged parcel's, however much of higher precedence waits, up to immediate: what is urgent
+/// keeps seven eighths of the way.
+pub const AGED_EVERY: u8 = 8;
+
 /// First pause before ways that all failed are tried again towards a known attachment: longer than any single outage
 /// that retransmission bridges by itself.
 pub const RETRY_FIRST: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@
 //!   └─────────────────────┴────────────────────────┘ (the way is tried; the next one, or held)
 //! ```
 
-use crate::limits::{RETRY_FIRST, RETRY_MAX, ROUNDS_MAX, TRIED_MAX};
+use crate::limits::{AGED_AFTER, AGED_EVERY, RETRY_FIRST, RETRY_MAX, ROUNDS_MAX, TRIED_MAX};
 use crate::routes::{ClaimOutcome, Routes};
 use crate::ways::{Ingress, Surroundings, Way};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,17 @@ pub struct Relay {
     by_destination: BTreeMap<Index, BTreeSet<ParcelKey>>,
     timers: BTreeSet<(Instant, ParcelKey)>,
     abandoned: Vec<(ParcelKey, Way)>,
+    /// Offers on a way since an aged parcel had its turn.
+    since_aged: BTreeMap<Way, u8>,
+}
+
+/// Whose turn it is on a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The parcel.
+    pub key: ParcelKey,
+    /// How urgent it is among others: its precedence, or that of the one it goes before because it has aged.
+    pub urgency: Precedence,
 }
 
 impl Relay {
@@ -170,18 +181,55 @@ impl Relay {
         self.ready.keys().copied().collect()
     }
 
+    /// Whose turn it is on `way`, without taking it: the most urgent parcel that is ready; one time in
+    /// [`AGED_EVERY`] the oldest of those that have waited for [`AGED_AFTER`], unless flash or override waits.
+    #[must_use]
+    pub fn turn(&self, now: Instant, way: Way) -> Option<Turn> {
+        let top = self.top(way)?;
+        let due = self.since_aged.get(&way).is_some_and(|n| *n + 1 >= AGED_EVERY);
+        let aged = if due { self.aged(now, way, top.urgency) } else { None };
+        Some(aged.map_or(top, |key| Turn { key, ..top }))
+    }
+
+    /// The most urgent parcel that is ready for `way`.
+    #[must_use]
+    pub fn top(&self, way: Way) -> Option<Turn> {
+        self.ready.get(&way)?.first().map(|(Reverse(urgency), key)| Turn { key: *key, urgency: *urgency })
+    }
+
+    /// The oldest aged parcel of less than `urgency`.
+    fn aged(&self, now: Instant, way: Way, urgency: Precedence) -> Option<ParcelKey> {
+        let ready = self.ready.get(&way)?;
+        let lower = Precedence::ALL.into_iter().filter(|p| *p < urgency && urgency <= Precedence::Immediate);
+        // Keys grow with time: the first of each precedence is its oldest.
+        let oldest = lower.filter_map(|p| {
+            let from = (Reverse(p), ParcelKey(0));
+            ready.range(from..).next().filter(|(Reverse(of), _)| *of == p).map(|(_, key)| *key)
+        });
+        let aged = |key: &ParcelKey| self.since(*key).is_some_and(|at| now.since(at) >= AGED_AFTER);
+        oldest.filter(aged).min()
+    }
+
+    /// Offers `turn` on `way` until `deadline`.
+    pub fn take_turn(&mut self, way: Way, turn: Turn, deadline: Instant) {
+        let own = self.custody.get(&turn.key).map(|c| c.precedence);
+        let count = self.since_aged.entry(way).or_default();
+        *count = if own == Some(turn.urgency) { count.saturating_add(1) } else { 0 };
+        self.unplace(turn.key);
+        self.set_state(turn.key, State::Offered { way, deadline });
+    }
+
     /// The most urgent parcel ready for `way`, without taking it.
     #[must_use]
     pub fn peek(&self, way: Way) -> Option<ParcelKey> {
-        self.ready.get(&way)?.first().map(|(_, key)| *key)
+        self.top(way).map(|turn| turn.key)
     }
 
     /// The most urgent parcel ready for `way`, now offered there until `deadline`.
     pub fn next(&mut self, way: Way, deadline: Instant) -> Option<ParcelKey> {
-        let key = self.peek(way)?;
-        self.unplace(key);
-        self.set_state(key, State::Offered { way, deadline });
-        Some(key)
+        let turn = self.top(way)?;
+        self.take_turn(way, turn, deadline);
+        Some(turn.key)
     }
 
     /// The offer of `key` on `way` failed. Ignored when it is not offered there (any more). Returns whether the custody

@@ -7,7 +7,7 @@ use crate::limits::{OFFERS_PER_CALL, STORE_RETRY};
 use alloc::vec::Vec;
 use picket_link::gate::Traffic;
 use picket_link::{Offer, OfferId, ParcelKind};
-use picket_relay::{Failure, ParcelKey, Way};
+use picket_relay::{Failure, ParcelKey, Turn, Way};
 use picket_store::{BodyError, Medium, Seq};
 use picket_wire::control::{Control, Notice, NoticeReason, Receipt, RefuseReason};
 use picket_wire::time::{Duration, Instant};
@@ -59,17 +59,20 @@ impl<M: Medium> Gateway<M> {
 
     /// Offers the next parcel on a link; false when there is none or no room.
     fn offer_next(&mut self, now: Instant, way: Way, id: LinkId, to: Index, dir: &dyn Directory) -> bool {
-        let Some(key) = self.relay.peek(way) else { return false };
         let Some(port) = self.ports.get(&id).filter(|p| p.usable) else { return false };
-        let precedence = self.custody.queue().entry(now, Seq(key.0)).map_or(Precedence::Deferred, |e| e.precedence);
-        // Under MINIMIZE it waits where it is: offered, it would only run out of time.
-        let allowed = self.emission.allows(port.air, Traffic::Parcel(precedence));
-        if !allowed || port.link.room_for(to, precedence) == 0 {
-            return false;
-        }
+        // Under MINIMIZE a parcel waits where it is: offered, it would only run out of time. What has aged is no more
+        // urgent for that.
+        let precedence = |turn: &Turn| self.custody.queue().entry(now, Seq(turn.key.0)).map(|e| e.precedence);
+        let allowed = |turn: &Turn| {
+            let precedence = precedence(turn).unwrap_or(Precedence::Deferred);
+            self.emission.allows(port.air, Traffic::Parcel(precedence))
+        };
+        let turn = self.relay.turn(now, way).filter(allowed).or_else(|| self.relay.top(way).filter(allowed));
+        let Some(turn) = turn.filter(|turn| port.link.room_for(to, turn.urgency) > 0) else { return false };
+        let key = turn.key;
         let Some(parcel) = self.outgoing(now, key, way, dir) else { return true };
         let patience = self.ports.get(&id).map_or(Duration::ZERO, |p| p.patience(parcel.bytes.len()));
-        self.relay.next(way, now + self.config.link_timeout + patience);
+        self.relay.take_turn(way, turn, now + self.config.link_timeout + patience);
         let offer = Offer {
             id: OfferId(key.0),
             to,
@@ -79,7 +82,7 @@ impl<M: Medium> Gateway<M> {
             bytes: parcel.bytes,
         };
         if let Some(port) = self.ports.get_mut(&id)
-            && port.link.offer(now, offer).is_err()
+            && port.link.offer_as(now, offer, turn.urgency).is_err()
         {
             // There was room a moment ago: the way's time-out brings the parcel back.
             self.counters.add(Count::OffersTimedOut);

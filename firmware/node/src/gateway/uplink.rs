@@ -138,9 +138,10 @@ impl<M: Medium> Gateway<M> {
         if self.uplinks.by_id.get(&id).is_none_or(|u| u.down.is_some() || u.published.unconfirmed() >= window) {
             return false;
         }
-        let Some(key) = self.relay.peek(way) else { return false };
+        let Some(turn) = self.relay.turn(now, way) else { return false };
+        let key = turn.key;
         let Some(parcel) = self.outgoing(now, key, way, dir) else { return true };
-        self.relay.next(way, now + self.config.uplink_timeout);
+        self.relay.take_turn(way, turn, now + self.config.uplink_timeout);
         let gateway = self.relay.routes().get(parcel.destination).map(|c| c.gateway);
         let topic = match gateway {
             Some(gateway) => dir.net().topic_name(TopicKind::Gateway, gateway),

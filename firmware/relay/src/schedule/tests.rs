@@ -202,3 +202,32 @@ fn a_port_on_which_nobody_is_known_moves_nothing_and_one_with_a_neighbour_does()
     r.port_up(NOW, 1);
     assert_eq!(r.state(key), Some(State::Ready(RADIO)));
 }
+
+// §55.5
+#[test]
+fn what_has_waited_long_gets_one_turn_in_eight_and_flash_waits_for_nobody() {
+    let mut r = relay();
+    r.follow(NOW, claim(GW2, 1));
+    let old: Vec<ParcelKey> = (1..=3).map(|key| take(&mut r, key, Precedence::Deferred)).collect();
+    for key in 100..200 {
+        take(&mut r, key, Precedence::Priority);
+    }
+    let mut turns = |r: &mut Relay, now: Instant, count: usize| -> Vec<ParcelKey> {
+        let step = |r: &mut Relay| {
+            let turn = r.turn(now, UPLINK).unwrap();
+            r.take_turn(UPLINK, turn, after(100_000));
+            turn
+        };
+        (0..count).map(|_| step(r)).map(|turn| turn.key).collect()
+    };
+    assert!(turns(&mut r, after(60), 20).iter().all(|key| !old.contains(key)), "nothing has aged yet");
+    let later = NOW + AGED_AFTER;
+    let aged: Vec<ParcelKey> = turns(&mut r, later, 24).into_iter().filter(|key| old.contains(key)).collect();
+    assert_eq!(aged, old, "oldest first, one in eight");
+    take(&mut r, 4, Precedence::Routine);
+    for key in 200..220 {
+        take(&mut r, key, Precedence::Flash);
+    }
+    let flash = turns(&mut r, later + AGED_AFTER, 20);
+    assert!(flash.iter().all(|key| key.0 >= 200), "{flash:?}");
+}
