@@ -63,7 +63,11 @@ pub enum Problem {
     ExactlyOne(&'static str, &'static str),
     /// A key that needs another one.
     Needs(&'static str, &'static str),
-    /// Two links or two uplinks of the same name.
+    /// A link names a band that is not there.
+    UnknownBand(String),
+    /// A key that excludes another one, and why.
+    Excludes(&'static str, &'static str, &'static str),
+    /// Two links, two uplinks or two bands of the same name.
     Duplicate(String),
     /// A socket path that fits no socket address.
     SocketPath {
@@ -110,6 +114,10 @@ impl fmt::Display for Problem {
             Self::Value { key, expected } => write!(f, "`{key}` takes {expected}"),
             Self::ExactlyOne(a, b) => write!(f, "exactly one of `{a}` and `{b}` is needed"),
             Self::Needs(a, b) => write!(f, "`{a}` needs `{b}`: add it"),
+            Self::UnknownBand(name) => {
+                write!(f, "there is no band `{name}`: add a [[band]] with name = \"{name}\" and its duty")
+            }
+            Self::Excludes(a, b, why) => write!(f, "`{a}` and {b} exclude each other ({why}): remove one of them"),
             Self::Duplicate(name) => write!(f, "the name `{name}` is used twice: choose another one"),
             Self::SocketPath { key, bytes } => write!(
                 f,
