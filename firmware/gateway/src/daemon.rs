@@ -1,15 +1,20 @@
 //! The daemon's loop: one node value, and everything that feeds it.
 
+mod emission;
+
+use crate::airtime::Ledger;
 use crate::config::Config;
 use crate::control::{self, Asked};
+use crate::emcon::Mark;
 use crate::links::{Links, Transmitted};
 use crate::mission::{Mission, MissionError};
 use crate::mqtt::{self, Told, Uplink};
 use crate::sync::{self, SyncThread};
 use crate::{notify, tls};
 use core::fmt;
+use picket_node::gate::Emcon;
 use picket_node::operator::{Reply, Request, Status, UplinkStatus};
-use picket_node::{Gateway, GatewayConfig, Input, Output, Report, UplinkId};
+use picket_node::{EmissionConfig, Gateway, GatewayConfig, Input, Output, Report, UplinkId};
 use picket_shell::clock::Clock;
 use picket_shell::medium::FileMedium;
 use picket_shell::port::{self, Event};
@@ -110,11 +115,12 @@ pub fn prepare(config: &Config) -> Result<Ready, StartError> {
     Ok(Ready { mission, uplinks })
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT. `emcon` makes the state of emission control stricter than it is written down, never
+/// freer.
 ///
 /// # Errors
 /// [`StartError`]; once it serves, nothing ends it but a signal.
-pub fn run(config: Config) -> Result<(), StartError> {
+pub fn run(config: Config, emcon: Option<Emcon>) -> Result<(), StartError> {
     let ready = prepare(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -122,19 +128,19 @@ pub fn run(config: Config) -> Result<(), StartError> {
         .thread_stack_size(256 * 1024)
         .build()
         .map_err(StartError::System)?;
-    let outcome = runtime.block_on(serve(config, ready));
+    let outcome = runtime.block_on(serve(config, ready, emcon));
     runtime.shutdown_timeout(FAREWELL);
     outcome
 }
 
-async fn serve(config: Config, ready: Ready) -> Result<(), StartError> {
+async fn serve(config: Config, ready: Ready, emcon: Option<Emcon>) -> Result<(), StartError> {
     let drain = config.gateway.drain;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::System)?;
     let (reporter, mut events) = port::channel();
     let (uplink_reports, mut reports) = mpsc::channel(UPLINK_REPORTS);
     let control_settings = config.gateway.control.clone();
-    let mut daemon = Daemon::open(config, ready, uplink_reports)?;
+    let mut daemon = Daemon::open(config, ready, emcon, uplink_reports)?;
     daemon.links.open(&reporter).await.map_err(StartError::Socket)?;
     let (control, mut requests) = control::serve(&control_settings).await.map_err(StartError::Socket)?;
     notify::say("READY=1");
@@ -180,6 +186,32 @@ async fn either(a: &mut Signal, b: &mut Signal) {
     }
 }
 
+/// The state at start: the stricter of what is written down and what the command line says. What the command line made
+/// stricter is written down, so that a restart without it changes nothing.
+fn in_force(config: &Config, given: Option<Emcon>) -> Mark {
+    let mut mark = Mark::load([config.gateway.state.join("emcon"), config.gateway.emcon_mark.clone()]);
+    if let Some(given) = given.filter(|given| *given > mark.state()) {
+        mark.set(given);
+    }
+    if mark.state() > Emcon::Free {
+        tracing::warn!(state = %mark.state(), "emission control");
+    }
+    for warning in mark.warnings() {
+        tracing::error!(warning, "emission control");
+    }
+    mark
+}
+
+fn emission_config(config: &Config, emcon: Emcon, bands: Vec<picket_node::gate::Gate>) -> EmissionConfig {
+    let uplinks = (0..).zip(&config.uplinks).filter(|(_, u)| u.emits);
+    EmissionConfig {
+        emcon,
+        minimize: config.gateway.minimize,
+        bands,
+        emitting_uplinks: uplinks.map(|(n, _)| UplinkId(n)).collect(),
+    }
+}
+
 struct Daemon {
     name: String,
     node: Gateway<FileMedium>,
@@ -188,15 +220,30 @@ struct Daemon {
     started: Instant,
     links: Links,
     uplinks: Vec<Uplink>,
+    /// Which uplinks go by a radio.
+    emitting: Vec<bool>,
+    /// Where their events go.
+    reports: mpsc::Sender<mqtt::Event>,
+    mark: Mark,
+    ledger: Ledger,
     sync: SyncThread,
     /// Inputs that follow from outputs.
     next: VecDeque<Input<'static>>,
 }
 
 impl Daemon {
-    fn open(config: Config, ready: Ready, reports: mpsc::Sender<mqtt::Event>) -> Result<Self, StartError> {
+    fn open(
+        config: Config,
+        ready: Ready,
+        emcon: Option<Emcon>,
+        reports: mpsc::Sender<mqtt::Event>,
+    ) -> Result<Self, StartError> {
         let clock = Clock::new(config.gateway.clock);
         let now = clock.now();
+        let mark = in_force(&config, emcon);
+        let boot = picket_shell::clock::boot();
+        let record = config.gateway.state.join("airtime");
+        let (ledger, bands) = Ledger::load(record, boot, &config.bands, now, clock.wall());
         let folder = config.gateway.state.join("store");
         let medium = FileMedium::open(&folder).map_err(|e| StartError::State(folder.clone(), e))?;
         let salt = picket_shell::random::bytes().map_err(|e| StartError::System(io::Error::other(e)))?;
@@ -208,20 +255,33 @@ impl Daemon {
             link_timeout: config.gateway.link_timeout,
             publish_window: config.gateway.publish_window,
             uplink_rate: config.gateway.uplink_rate,
+            emission: emission_config(&config, mark.state(), bands),
             ..GatewayConfig::default()
         };
+        let emitting: Vec<bool> = config.uplinks.iter().map(|u| u.emits).collect();
         let me = picket_node::leaf::Keyring::me(&ready.mission);
         let node =
             Gateway::open(settings, me, medium, limits, now, clock.wall()).map_err(|e| StartError::Store(folder, e))?;
-        let uplinks = (0..).zip(ready.uplinks);
+        let uplinks = (0..).zip(ready.uplinks).zip(&emitting).map(|((n, settings), emits)| {
+            if emission::uplink_closed(mark.state(), *emits) {
+                Uplink::stopped(UplinkId(n), settings)
+            } else {
+                Uplink::start(UplinkId(n), settings, reports.clone())
+            }
+        });
+        let uplinks = uplinks.collect();
         let mut daemon = Self {
             name: config.gateway.name,
             node,
             mission: ready.mission,
             clock,
             started: now,
-            links: Links::new(config.links),
-            uplinks: uplinks.map(|(n, s)| Uplink::start(UplinkId(n), s, reports.clone())).collect(),
+            links: Links::new(config.links, mark.state().forbids_all()),
+            uplinks,
+            emitting,
+            reports,
+            mark,
+            ledger,
             sync: SyncThread::start().map_err(StartError::System)?,
             next: VecDeque::new(),
         };
@@ -253,6 +313,8 @@ impl Daemon {
                 Transmitted::Now => self.next.push_back(Input::Sent(link)),
                 Transmitted::Later | Transmitted::Gone => {}
             },
+            Output::Recall(link) => self.links.recall(link),
+            Output::RecordAirtime(records) => self.record_airtime(&records),
             Output::Sync(ticket) => self.sync.want(ticket),
             Output::Publish { uplink, publish, topic, payload, retain, expiry } => {
                 let Some(to) = self.uplinks.get_mut(usize::from(uplink.0)) else { return };
@@ -348,7 +410,11 @@ impl Daemon {
             tokio::time::sleep(Duration::from_millis(50)).await; // the clients write their goodbye
         }
         self.links.close();
-        let closed = self.node.close(self.clock.now());
+        let now = self.clock.now();
+        if let Err(e) = self.ledger.store(&self.node.last_airtime(now), now, self.clock.wall()) {
+            tracing::warn!(error = %e, "airtime could not be written down once more; a little more counts as used");
+        }
+        let closed = self.node.close(now);
         if let Err(e) = &closed {
             tracing::error!(error = %e, "the store could not be closed in order; it is recovered at the next start");
         }
@@ -364,6 +430,7 @@ impl Daemon {
                 let Self { node, mission, clock, .. } = self;
                 Reply::Queue(node.queue(clock.now(), &|index| mission.name(index)))
             }
+            Request::Emcon(state) => self.order(state.as_deref()),
             Request::Roster(hex) => self.import(&hex),
         };
         let _ = asked.answer.send(reply); // the operator may have gone
@@ -380,6 +447,7 @@ impl Daemon {
             queued: self.node.queued(),
             stored_bytes: self.node.stored_bytes(),
             uplinks: uplinks.map(|u| UplinkStatus { name: u.name.clone(), state: u.state().to_owned() }).collect(),
+            emcon: self.emcon(),
             counters: self.node.all_counters(),
         }
     }
@@ -387,6 +455,7 @@ impl Daemon {
     fn link_rows(&self) -> Vec<picket_node::operator::LinkStatus> {
         let mut rows = self.node.links(&|index| self.mission.name(index));
         rows.extend(self.links.listeners());
+        self.complete(&mut rows);
         rows
     }
 

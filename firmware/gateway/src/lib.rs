@@ -3,9 +3,11 @@
 //! The node decides (`picket_node::Gateway`), the shell touches the world (`picket_shell`); this crate joins them in
 //! one loop ([`daemon`]). No code that could open an envelope is linked here.
 
+mod airtime;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod emcon;
 pub mod links;
 pub mod mission;
 pub mod mqtt;

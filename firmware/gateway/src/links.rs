@@ -1,8 +1,9 @@
 //! Drivers on one side, link instances of the node on the other.
 
 use crate::config::{self, Medium};
+use picket_node::gate::Emission;
 use picket_node::operator::LinkStatus;
-use picket_node::{Input, LinkId};
+use picket_node::{Air, Input, LinkId};
 use picket_shell::port::{Driver, Event, Port, Reporter, What, WriteError};
 use picket_shell::unix::ListenError;
 use picket_shell::{serial, tcp, udp, unix};
@@ -16,7 +17,11 @@ const AHEAD: usize = 32 * 1024;
 #[derive(Debug)]
 pub struct Links {
     configured: Vec<config::Link>,
-    drivers: Vec<Driver>,
+    /// By position in the configuration; none while emission control forbids what the driver itself would send.
+    drivers: Vec<Option<Driver>>,
+    reporter: Option<Reporter>,
+    /// Nothing may leave by a link that emits.
+    silenced: bool,
     /// What a listener said last, where that is trouble.
     troubles: BTreeMap<u32, String>,
     slots: BTreeMap<LinkId, Slot>,
@@ -44,10 +49,12 @@ pub enum Transmitted {
 impl Links {
     /// All configured links, none open yet.
     #[must_use]
-    pub fn new(configured: Vec<config::Link>) -> Self {
+    pub fn new(configured: Vec<config::Link>, silenced: bool) -> Self {
         Self {
+            drivers: configured.iter().map(|_| None).collect(),
             configured,
-            drivers: Vec::new(),
+            reporter: None,
+            silenced,
             troubles: BTreeMap::new(),
             slots: BTreeMap::new(),
             by_port: BTreeMap::new(),
@@ -70,28 +77,91 @@ impl Links {
         inputs
     }
 
-    /// Starts all drivers; sockets appear now.
+    /// Starts all drivers that may run; sockets appear now.
     ///
     /// # Errors
     /// [`ListenError`] when a Unix socket cannot be served; everything else is tried again for ever.
     pub async fn open(&mut self, reporter: &Reporter) -> Result<(), ListenError> {
-        for (source, link) in (0..).zip(&self.configured) {
-            let reporter = reporter.clone();
-            let driver = match &link.medium {
-                Medium::Serial(settings) => serial::start(reporter, source, settings.clone()),
-                Medium::Udp(settings) => udp::start(reporter, source, settings.clone()),
-                Medium::TcpListen(address) => tcp::listen(reporter, source, *address),
-                Medium::TcpConnect(peer) => tcp::connect(reporter, source, peer.clone()),
-                Medium::Unix(settings) => unix::listen(reporter, source, settings).await?,
-            };
-            self.drivers.push(driver);
+        self.reporter = Some(reporter.clone());
+        for (source, slot) in (0..).zip(&mut self.drivers) {
+            let Some(link) = self.configured.get(source as usize) else { continue };
+            if let Medium::Unix(settings) = &link.medium {
+                *slot = Some(unix::listen(reporter.clone(), source, settings).await?);
+            }
         }
+        self.start();
         Ok(())
+    }
+
+    /// Starts what does not run and may.
+    fn start(&mut self) {
+        let Some(reporter) = &self.reporter else { return };
+        for (source, slot) in (0..).zip(&mut self.drivers) {
+            let Some(link) = self.configured.get(source as usize).filter(|_| slot.is_none()) else { continue };
+            if self.silenced && speaks_by_itself(link) {
+                self.troubles.insert(source, SILENCED.to_owned());
+                continue;
+            }
+            let reporter = reporter.clone();
+            *slot = match &link.medium {
+                Medium::Serial(settings) => Some(serial::start(reporter, source, settings.clone())),
+                Medium::Udp(settings) => Some(udp::start(reporter, source, settings.clone())),
+                Medium::TcpListen(address) => Some(tcp::listen(reporter, source, *address)),
+                Medium::TcpConnect(peer) => Some(tcp::connect(reporter, source, peer.clone())),
+                Medium::Unix(_) => None,
+            };
+            self.troubles.remove(&source);
+        }
+    }
+
+    /// Stops everything that is on its way out of links that emit, or lets it flow again. What follows is told.
+    pub fn silence(&mut self, silenced: bool, tell: &mut dyn FnMut(Input<'_>)) {
+        self.silenced = silenced;
+        for slot in self.slots.values() {
+            let emits = self.link(slot.source).is_none_or(|l| l.air != Air::Cable);
+            if let Some(port) = slot.port.as_ref().filter(|_| emits) {
+                if silenced { port.silence() } else { port.release() }
+            }
+        }
+        if !silenced {
+            return self.start();
+        }
+        for source in 0..self.configured.len() {
+            let Some(link) = self.configured.get(source).filter(|l| speaks_by_itself(l)) else { continue };
+            tracing::info!(link = %link.name, "closed by emission control");
+            if let Some(driver) = self.drivers.get_mut(source).and_then(Option::take) {
+                drop(driver);
+                self.closed(source as u32, tell);
+            }
+        }
+    }
+
+    /// A driver was stopped: all of its connections are gone.
+    fn closed(&mut self, source: u32, tell: &mut dyn FnMut(Input<'_>)) {
+        self.troubles.insert(source, SILENCED.to_owned());
+        let slots = self.slots.values().filter(|s| s.source == source);
+        let ports: Vec<u64> = slots.filter_map(|s| s.port.as_ref().map(Port::id)).collect();
+        for port in ports {
+            self.down(source, port, SILENCED, tell);
+        }
+    }
+
+    /// Destroys what is on its way out of this link.
+    pub fn recall(&self, link: LinkId) {
+        if let Some(port) = self.slots.get(&link).and_then(|slot| slot.port.as_ref()) {
+            port.silence();
+            if !self.silenced {
+                port.release();
+            }
+        }
     }
 
     /// Takes a driver's event in and gives each input that follows to `tell`.
     pub fn take(&mut self, event: Event, tell: &mut dyn FnMut(Input<'_>)) {
         let Event { source, port, what } = event;
+        if self.drivers.get(source as usize).is_none_or(Option::is_none) {
+            return; // said before its driver was stopped
+        }
         match what {
             What::Up(port) => self.up(source, port, tell),
             What::Bytes(bytes) => {
@@ -110,12 +180,14 @@ impl Links {
     }
 
     /// Writes a transmission of the node.
-    pub fn transmit(&mut self, link: LinkId, bytes: &[u8]) -> Transmitted {
+    pub fn transmit(&mut self, link: LinkId, bytes: &Emission) -> Transmitted {
         let Some(slot) = self.slots.get(&link) else { return Transmitted::Gone };
         let Some(port) = &slot.port else { return Transmitted::Gone };
         match port.write(bytes) {
             Ok(()) => {}
             Err(WriteError::Closed) => return Transmitted::Gone,
+            // The gate has closed meanwhile; the node takes it for sent, and repeats what matters on release.
+            Err(WriteError::Silenced) => return Transmitted::Now,
             // Only a far end that has not read a megabyte: the link machine repeats what matters.
             Err(WriteError::Full) => tracing::debug!(link = link.0, "outbox full"),
         }
@@ -150,8 +222,17 @@ impl Links {
                 rx_bytes: 0,
                 tx_bytes: 0,
                 attached: Vec::new(),
+                emits: link.air != Air::Cable,
+                silence: String::new(),
+                band: None,
             })
             .collect()
+    }
+
+    /// All configured links.
+    #[must_use]
+    pub fn configured(&self) -> &[config::Link] {
+        &self.configured
     }
 
     /// Name in the configuration of a link instance.
@@ -178,6 +259,9 @@ impl Links {
             tracing::info!(link = %config.name, "up");
             link
         };
+        if self.silenced && config.air != Air::Cable {
+            port.silence();
+        }
         self.by_port.insert(port.id(), link);
         self.slots.insert(link, Slot { source, port: Some(port) });
         tell(Input::LinkUp(link));
@@ -218,5 +302,19 @@ impl Links {
 
 fn added(link: LinkId, config: &config::Link) -> Input<'static> {
     let (name, kind) = (config.name.clone(), config.medium.kind());
-    Input::LinkAdded { link, name, kind, config: config.machine.clone() }
+    Input::LinkAdded { link, name, kind, config: config.machine.clone(), air: config.air }
+}
+
+/// Why a link is away, for people.
+const SILENCED: &str = "emission control";
+
+/// Whether the system itself sends something for such a link, whatever we do: TCP acknowledges what it receives and
+/// connects by itself, and a host name is looked up.
+fn speaks_by_itself(link: &config::Link) -> bool {
+    let speaks = match &link.medium {
+        Medium::TcpListen(_) | Medium::TcpConnect(_) => true,
+        Medium::Udp(settings) => settings.peer.parse::<std::net::SocketAddr>().is_err(),
+        Medium::Serial(_) | Medium::Unix(_) => false,
+    };
+    speaks && link.air != Air::Cable
 }

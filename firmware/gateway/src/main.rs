@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use picket_gateway::config::{self, Config};
 use picket_gateway::daemon;
+use picket_node::gate::Emcon;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +21,8 @@ use tracing_subscriber::EnvFilter;
     after_help = "Start:      picketd --config gw1.toml\n\
                   Begin:      picketd config > gw1.toml     (every key with its default and its reason)\n\
                   Stop:       SIGTERM; what is owed is sent first, for at most [gateway] drain\n\
-                  Look:       picket gateway status|queue|links --control PATH\n\n\
+                  Look:       picket gateway status|queue|links --control PATH\n\
+                  Silence:    picket gateway emcon silent --control PATH, or --emcon silent at start\n\n\
                   Exit codes: 0 stopped by a signal, 1 internal, 2 usage or configuration, 8 unusable store"
 )]
 struct Cli {
@@ -35,6 +37,10 @@ struct Run {
     /// Configuration file; the gateway runs until SIGTERM.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Start in this state of emission control, or a stricter one that was ordered before: free, minimize, receive-only,
+    /// silent. Nothing is emitted before it is in force. To release: picket gateway emcon free.
+    #[arg(long, value_name = "STATE")]
+    emcon: Option<Emcon>,
 }
 
 #[derive(Subcommand)]
@@ -50,21 +56,22 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let emcon = cli.run.emcon;
     match (cli.command, cli.run.config) {
         (Some(Command::Config), _) => print(&config::reference::print()),
         (Some(Command::Check { file }), _) => check(&file),
-        (None, Some(file)) => run(&file),
+        (None, Some(file)) => run(&file, emcon),
         (None, None) => refuse(2, &"name a configuration: picketd --config FILE (picketd --help explains)"),
     }
 }
 
-fn run(file: &Path) -> ExitCode {
+fn run(file: &Path, emcon: Option<Emcon>) -> ExitCode {
     let config = match config::load(file) {
         Ok(config) => config,
         Err(e) => return refuse(2, &e),
     };
     log(&config);
-    match daemon::run(config) {
+    match daemon::run(config, emcon) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => refuse(e.exit_code(), &e),
     }

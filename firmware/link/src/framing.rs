@@ -105,6 +105,11 @@ impl Framer {
         Some(Found::Run(Cow::Owned(core::mem::take(&mut self.run))))
     }
 
+    /// The medium may have been left in the middle of a frame.
+    pub(crate) const fn owe_delimiter(&mut self) {
+        self.delimiter_owed = matches!(self.framing, Framing::Cobs);
+    }
+
     /// Appends `frame` to `out` as the medium takes it, coded at `level` where it is coded at all.
     pub(crate) fn put(&mut self, out: &mut Vec<u8>, frame: &[u8], level: Level) {
         match self.framing {

@@ -304,8 +304,10 @@ impl Link {
         self.pace.air((self.shape.frame_max + self.shape.frame_max / 254 + 3).max(self.shape.coded_max))
     }
 
-    /// Drops what is only worth saying at once: reports and control messages. Offers and answers stay.
+    /// Drops what is only worth saying at once: reports and control messages. Offers and answers stay. What was handed
+    /// over may have been destroyed in the middle of a frame: the next one begins behind a delimiter.
     pub fn hush(&mut self) {
+        self.framer.owe_delimiter();
         self.outbox.control.clear();
         self.outbox.reports.clear();
     }

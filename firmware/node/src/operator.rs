@@ -15,6 +15,8 @@ pub enum Request {
     Links,
     /// Answered by one line: [`Reply::Queue`].
     Queue,
+    /// Emission control: a state to put in force, or none to look; answered by [`Reply::Emcon`] or [`Reply::Error`].
+    Emcon(Option<String>),
     /// A roster file's bytes as hex; answered by [`Reply::Roster`] or [`Reply::Error`].
     Roster(String),
 }
@@ -29,6 +31,8 @@ pub enum Reply {
     Links(Vec<LinkStatus>),
     /// To [`Request::Queue`].
     Queue(Vec<Queued>),
+    /// To [`Request::Emcon`].
+    Emcon(EmconStatus),
     /// The roster version now in force.
     Roster {
         /// Version.
@@ -64,8 +68,77 @@ pub struct Status {
     pub stored_bytes: u64,
     /// Uplinks.
     pub uplinks: Vec<UplinkStatus>,
+    /// Emission control.
+    #[serde(default)]
+    pub emcon: EmconStatus,
     /// Counters by name.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// Emission control: what is in force, and what is known of the radios themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmconStatus {
+    /// `free`, `minimize`, `receive-only` or `silent`.
+    pub state: String,
+    /// Whether it is reached: what was handed to modems before has left the air.
+    pub reached: bool,
+    /// Milliseconds until then.
+    pub stopping_ms: u64,
+    /// Whether it is written down and survives a restart.
+    pub durable: bool,
+    /// Answers owed, kept until release.
+    pub owed: u64,
+    /// What is known of each link's own silence.
+    pub links: Vec<LinkSilence>,
+    /// What the operator must know, in words.
+    pub warnings: Vec<String>,
+}
+
+/// What is known of the silence of what is behind a link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkSilence {
+    /// Name in the configuration.
+    pub name: String,
+    /// `proven`, `read-back` or `not-known`.
+    pub silence: String,
+}
+
+/// How the silence of what is behind a link is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// There is no transmitter.
+    Proven,
+    /// A setting of the radio that keeps it silent was set and read back.
+    ReadBack,
+    /// Nobody knows what the radio sends by itself.
+    NotKnown,
+}
+
+impl Certainty {
+    /// The word in replies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::ReadBack => "read-back",
+            Self::NotKnown => "not-known",
+        }
+    }
+}
+
+/// The airtime of a link's band.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BandStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// Airtime an hour, milliseconds.
+    pub limit_ms: u64,
+    /// Used in the last hour.
+    pub used_ms: u64,
+    /// What routine traffic may still use.
+    pub left_ms: u64,
+    /// What flash and override may still use.
+    pub left_urgent_ms: u64,
 }
 
 /// One uplink.
@@ -92,6 +165,15 @@ pub struct LinkStatus {
     pub tx_bytes: u64,
     /// Names of the members attached and gateways heard.
     pub attached: Vec<String>,
+    /// Whether what leaves here is an emission.
+    #[serde(default)]
+    pub emits: bool,
+    /// What is known of the silence of what is behind it: `proven`, `read-back` or `not-known`.
+    #[serde(default)]
+    pub silence: String,
+    /// Its band's airtime, which links of the same band share.
+    #[serde(default)]
+    pub band: Option<BandStatus>,
 }
 
 /// One parcel in custody.

@@ -7,10 +7,12 @@
 //! - [`random`]: the one source of randomness.
 //! - [`serial`], [`udp`], [`tcp`], [`unix`]: one driver each. They report [`port::Event`]s on a bounded channel and hand
 //!   out a [`port::Port`] for each connection, through which frames are written.
+//! - [`keep`]: small files that are replaced as a whole.
 //! - [`medium`]: numbered files of the durable store.
 
 pub mod backoff;
 pub mod clock;
+pub mod keep;
 pub mod limits;
 mod listen;
 pub mod medium;

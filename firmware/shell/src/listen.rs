@@ -5,13 +5,12 @@ use crate::limits;
 use crate::port::{Reporter, What, Why};
 use crate::stream;
 use std::io;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 /// What can be accepted from.
 pub(crate) trait Acceptor: Send + Sync {
     /// A connection.
-    type Stream: AsyncRead + AsyncWrite + Send + 'static;
+    type Stream: stream::Stream + Send + 'static;
     /// Waits for the next connection.
     fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }

@@ -3,6 +3,7 @@
 use crate::limits;
 use core::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
@@ -98,6 +99,8 @@ pub enum WriteError {
     Full,
     /// The connection is gone.
     Closed,
+    /// Emission control silenced this port ([`Port::silence`]).
+    Silenced,
 }
 
 impl fmt::Display for WriteError {
@@ -105,6 +108,7 @@ impl fmt::Display for WriteError {
         f.write_str(match self {
             Self::Full => "outbox full: the far end does not read",
             Self::Closed => "connection closed",
+            Self::Silenced => "silenced by emission control",
         })
     }
 }
@@ -135,6 +139,9 @@ impl Port {
         if state.closed {
             return Err(WriteError::Closed);
         }
+        if state.silenced {
+            return Err(WriteError::Silenced);
+        }
         if state.batch.bytes.len() + state.writing + frame.len() > limits::OUTBOX_BYTES {
             return Err(WriteError::Full);
         }
@@ -158,6 +165,26 @@ impl Port {
     pub fn notify_drained(&self) {
         self.outbox.lock().tell = true;
         self.outbox.wake.notify_one();
+    }
+
+    /// Destroys everything that was written and has not left yet, in the outbox, in the driver and in the kernel's queue
+    /// of a serial port, and takes nothing more until [`Self::release`]. What the device itself holds cannot be called
+    /// back.
+    pub fn silence(&self) {
+        let mut state = self.outbox.lock();
+        state.silenced = true;
+        state.recalls += 1;
+        state.batch.clear();
+        state.writing = 0;
+        drop(state);
+        self.outbox.flush();
+        self.outbox.recalled.notify_one();
+        self.outbox.wake.notify_one();
+    }
+
+    /// Takes bytes again.
+    pub fn release(&self) {
+        self.outbox.lock().silenced = false;
     }
 
     /// Closes the connection. A driver that opens ports by itself opens it again.
@@ -200,12 +227,19 @@ struct OutboxState {
     writing: usize,
     tell: bool,
     closed: bool,
+    silenced: bool,
+    /// How often everything was called back.
+    recalls: u64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     state: Mutex<OutboxState>,
     wake: Notify,
+    /// What is being written is to be given up.
+    recalled: Notify,
+    /// The device whose kernel queue can be emptied.
+    device: Option<OwnedFd>,
 }
 
 /// What the driver's writer should do next.
@@ -218,6 +252,26 @@ pub(crate) enum Work {
 impl Outbox {
     fn lock(&self) -> MutexGuard<'_, OutboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Empties the kernel's queue towards the device, where there is one.
+    pub(crate) fn flush(&self) {
+        if let Some(device) = &self.device {
+            // A device that is gone has nothing to send either.
+            let _ = rustix::termios::tcflush(device, rustix::termios::QueueSelector::OFlush);
+        }
+    }
+
+    /// How often everything was called back so far.
+    pub(crate) fn recalls(&self) -> u64 {
+        self.lock().recalls
+    }
+
+    /// Waits until what is being written since `before` is to be given up.
+    pub(crate) async fn recalled(&self, before: u64) {
+        while self.recalls() == before {
+            self.recalled.notified().await;
+        }
     }
 
     pub(crate) fn close(&self) {
@@ -270,9 +324,9 @@ pub(crate) struct Orphaned;
 
 impl Reporter {
     /// Reports a new connection and returns its number and outbox.
-    pub(crate) async fn up(&self, source: u32) -> Result<(u64, Arc<Outbox>), Orphaned> {
+    pub(crate) async fn up(&self, source: u32, device: Option<OwnedFd>) -> Result<(u64, Arc<Outbox>), Orphaned> {
         let id = self.next_port.fetch_add(1, Ordering::Relaxed);
-        let outbox = Arc::new(Outbox::default());
+        let outbox = Arc::new(Outbox { device, ..Outbox::default() });
         let port = Port { id, outbox: Arc::clone(&outbox) };
         self.report(source, id, What::Up(port)).await?;
         Ok((id, outbox))

@@ -8,6 +8,7 @@ use crate::limits;
 use crate::port::{Driver, Reporter};
 use crate::stream;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use tokio_serial::{FlowControl, SerialPort, SerialStream};
 
@@ -40,6 +41,16 @@ pub fn start(reporter: Reporter, source: u32, settings: Settings) -> Driver {
     Driver::spawn(stream::keep_open(reporter, source, limits::SERIAL_READ_BYTES, move || {
         core::future::ready(open(&settings))
     }))
+}
+
+impl stream::Stream for SerialStream {
+    fn device(&self) -> Option<OwnedFd> {
+        // The crate lends its descriptor as a number only.
+        #[allow(unsafe_code)]
+        // SAFETY: the descriptor is open for as long as `self` lives, and is duplicated before this returns.
+        let lent = unsafe { BorrowedFd::borrow_raw(self.as_raw_fd()) };
+        lent.try_clone_to_owned().ok()
+    }
 }
 
 fn open(settings: &Settings) -> io::Result<SerialStream> {

@@ -6,15 +6,27 @@ use crate::limits;
 use crate::port::{Batch, Orphaned, Outbox, Reporter, What, Why, Work};
 use core::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// A byte stream of the system.
+pub(crate) trait Stream: AsyncRead + AsyncWrite {
+    /// The device behind it, where the kernel's queue towards it can be emptied.
+    fn device(&self) -> Option<OwnedFd> {
+        None
+    }
+}
+
+impl Stream for tokio::net::TcpStream {}
+impl Stream for tokio::net::UnixStream {}
 
 /// Serves one open stream until it ends: reports it up, moves bytes both ways, reports it down.
 pub(crate) async fn serve<S>(reporter: &Reporter, source: u32, stream: S, read_bytes: usize) -> Result<(), Orphaned>
 where
-    S: AsyncRead + AsyncWrite,
+    S: Stream,
 {
-    let (port, outbox) = reporter.up(source).await?;
+    let (port, outbox) = reporter.up(source, stream.device()).await?;
     let (reader, writer) = tokio::io::split(stream);
     // Two halves side by side: a far end that does not read must not stop us from reading it.
     let why = tokio::select! {
@@ -28,7 +40,7 @@ where
 /// Opens a stream again and again for ever, serving it while it lasts.
 pub(crate) async fn keep_open<S, F>(reporter: Reporter, source: u32, read_bytes: usize, open: impl Fn() -> F)
 where
-    S: AsyncRead + AsyncWrite,
+    S: Stream,
     F: Future<Output = io::Result<S>>,
 {
     let mut backoff = Backoff::default();
@@ -93,8 +105,14 @@ async fn write(
     loop {
         match outbox.next(&mut batch).await {
             Work::Write => {
-                if let Err(e) = writer.write_all(&batch.bytes).await {
-                    return Ok(Why::from(&e));
+                let before = outbox.recalls();
+                tokio::select! {
+                    biased;
+                    // Silence came in the middle: not one byte more.
+                    () = outbox.recalled(before) => outbox.flush(),
+                    written = writer.write_all(&batch.bytes) => if let Err(e) = written {
+                        return Ok(Why::from(&e));
+                    },
                 }
             }
             Work::Drained => reporter.report(source, port, What::Drained).await?,

@@ -52,7 +52,7 @@ async fn open(settings: &Settings) -> io::Result<UdpSocket> {
 }
 
 async fn serve(reporter: &Reporter, source: u32, socket: &UdpSocket) -> Result<(), Orphaned> {
-    let (port, outbox) = reporter.up(source).await?;
+    let (port, outbox) = reporter.up(source, None).await?;
     let why = tokio::select! {
         end = receive(reporter, source, port, socket) => end,
         end = send(reporter, source, port, socket, &outbox) => end,

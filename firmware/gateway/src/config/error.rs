@@ -68,7 +68,11 @@ pub enum Problem {
         /// Kind of the link.
         kind: &'static str,
     },
-    /// Two links or two uplinks of the same name.
+    /// A link names a band that is not there.
+    UnknownBand(String),
+    /// A key that excludes another one, and why.
+    Excludes(&'static str, &'static str, &'static str),
+    /// Two links, two uplinks or two bands of the same name.
     Duplicate(String),
     /// A socket path that fits no socket address.
     SocketPath {
@@ -123,6 +127,10 @@ impl fmt::Display for Problem {
                 };
                 write!(f, "`framing` of a link of kind `{kind}` is {fits}")
             }
+            Self::UnknownBand(name) => {
+                write!(f, "there is no band `{name}`: add a [[band]] with name = \"{name}\" and its duty")
+            }
+            Self::Excludes(a, b, why) => write!(f, "`{a}` and {b} exclude each other ({why}): remove one of them"),
             Self::Duplicate(name) => write!(f, "the name `{name}` is used twice: choose another one"),
             Self::SocketPath { key, bytes } => write!(
                 f,

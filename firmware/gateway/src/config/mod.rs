@@ -7,9 +7,11 @@ pub mod table;
 
 pub use error::{ConfigError, Problem};
 
+use picket_node::Air;
 use picket_node::leaf::{Duplex, Framing};
 use picket_shell::clock::Trust;
 use picket_shell::{limits, serial, udp, unix};
+use picket_wire::Precedence;
 use picket_wire::time::Duration;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -27,6 +29,8 @@ pub struct Config {
     pub store_bytes: u64,
     /// `[log]`.
     pub log: Log,
+    /// `[[band]]`, in order.
+    pub bands: Vec<Band>,
     /// `[[link]]`, in order.
     pub links: Vec<Link>,
     /// `[[uplink]]`, in order.
@@ -58,6 +62,23 @@ pub struct Gateway {
     pub publish_window: u16,
     /// Envelopes a second accepted from each broker.
     pub uplink_rate: u32,
+    /// Least precedence by radio under MINIMIZE.
+    pub minimize: Precedence,
+    /// Second copy of the emission-control mark.
+    pub emcon_mark: PathBuf,
+}
+
+/// One `[[band]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Band {
+    /// Name.
+    pub name: String,
+    /// Airtime in any hour, parts of ten thousand.
+    pub duty: u32,
+    /// Share of it for flash and override, parts of ten thousand.
+    pub reserve: u32,
+    /// Time on air around each frame.
+    pub preamble: Duration,
 }
 
 /// `[log]`.
@@ -78,6 +99,10 @@ pub struct Link {
     pub medium: Medium,
     /// What the link machine must know.
     pub machine: picket_node::leaf::LinkConfig,
+    /// What becomes of its bytes.
+    pub air: Air,
+    /// Name of its band.
+    pub band: Option<String>,
 }
 
 /// What opens a link.
@@ -134,6 +159,8 @@ pub struct Uplink {
     pub keep_alive: Duration,
     /// Session expiry at the broker.
     pub session: Duration,
+    /// The way to it is itself a radio.
+    pub emits: bool,
 }
 
 /// Where an uplink's TLS material is.
@@ -176,7 +203,10 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, Located> {
     let gateway = reader.gateway(&Values::read(&parts.gateway, &[&schema::GATEWAY])?)?;
     let store = Values::read(&parts.store, &[&schema::STORE])?;
     let log = Values::read(&parts.log, &[&schema::LOG])?;
-    let links = parts.links.drain(..).map(|t| reader.link(&t)).collect::<Result<Vec<_>, _>>()?;
+    let bands = parts.bands.drain(..).map(|t| band(&t)).collect::<Result<Vec<_>, _>>()?;
+    unique(bands.iter().map(|(at, b)| (*at, &b.name)))?;
+    let bands: Vec<Band> = bands.into_iter().map(|(_, b)| b).collect();
+    let links = parts.links.drain(..).map(|t| reader.link(&t, &bands)).collect::<Result<Vec<_>, _>>()?;
     let uplinks = parts.uplinks.drain(..).map(|t| reader.uplink(&t)).collect::<Result<Vec<_>, _>>()?;
     unique(links.iter().map(|(at, l)| (*at, &l.name)))?;
     unique(uplinks.iter().map(|(at, u)| (*at, &u.name)))?;
@@ -184,6 +214,7 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, Located> {
         gateway,
         store_bytes: store.number("max_bytes"),
         log: Log { level: log.text("level"), json: log.text("format") == "json" },
+        bands,
         links: links.into_iter().map(|(_, l)| l).collect(),
         uplinks: uplinks.into_iter().map(|(_, u)| u).collect(),
     })
@@ -195,26 +226,29 @@ struct Parts<'i> {
     gateway: Spanned<DeTable<'i>>,
     store: Spanned<DeTable<'i>>,
     log: Spanned<DeTable<'i>>,
+    bands: Vec<Spanned<DeTable<'i>>>,
     links: Vec<Spanned<DeTable<'i>>>,
     uplinks: Vec<Spanned<DeTable<'i>>>,
 }
 
 fn split<'i>(root: &Spanned<DeTable<'i>>) -> Result<Parts<'i>, Located> {
     let empty = || Spanned::new(0..0, DeTable::new());
-    let mut parts =
-        Parts { root: empty(), gateway: empty(), store: empty(), log: empty(), links: Vec::new(), uplinks: Vec::new() };
+    let (root_table, gateway, store, log) = (empty(), empty(), empty(), empty());
+    let (bands, links, uplinks) = (Vec::new(), Vec::new(), Vec::new());
+    let mut parts = Parts { root: root_table, gateway, store, log, bands, links, uplinks };
     for (name, value) in root.get_ref() {
         match name.get_ref().as_ref() {
             "gateway" => parts.gateway = one(value, schema::GATEWAY.header)?,
             "store" => parts.store = one(value, schema::STORE.header)?,
             "log" => parts.log = one(value, schema::LOG.header)?,
+            "band" => parts.bands = many(value, schema::BAND.header)?,
             "link" => parts.links = many(value, schema::LINK.header)?,
             "uplink" => parts.uplinks = many(value, schema::UPLINK.header)?,
             "version" => {
                 parts.root.get_mut().insert(name.clone(), value.clone());
             }
             other => {
-                let known = ["version", "gateway", "store", "log", "link", "uplink"].into_iter();
+                let known = ["version", "gateway", "store", "log", "band", "link", "uplink"].into_iter();
                 let nearest = table::nearest(other, known);
                 return Err((name.span().start, Problem::UnknownKey { table: "", key: other.to_owned(), nearest }));
             }
@@ -276,10 +310,15 @@ impl Reader<'_> {
             link_timeout: values.span("link_timeout"),
             publish_window: values.number("publish_window"),
             uplink_rate: values.number("uplink_rate"),
+            minimize: values.text("minimize").parse().unwrap_or(Precedence::Immediate),
+            emcon_mark: match values.maybe_text("emcon_mark") {
+                Some(mark) => self.folder.join(mark),
+                None => self.path(values, "control").with_extension("emcon"),
+            },
         })
     }
 
-    fn link(&self, table: &Spanned<DeTable<'_>>) -> Result<(usize, Link), Located> {
+    fn link(&self, table: &Spanned<DeTable<'_>>, bands: &[Band]) -> Result<(usize, Link), Located> {
         let kind = table.get_ref().get("kind").and_then(|v| v.get_ref().as_str());
         let own = kind.and_then(schema::of_kind);
         // Without a known kind the common keys are checked first: the refusal then names `kind`.
@@ -290,7 +329,9 @@ impl Reader<'_> {
         let values = Values::read(table, &sections)?;
         let medium = self.medium(kind.unwrap_or_default(), &values)?;
         let machine = machine(&medium, &values)?;
-        Ok((values.at("name"), Link { name: values.text("name"), medium, machine }))
+        let air = air(&medium, &machine, &values, bands)?;
+        let (name, band) = (values.text("name"), values.maybe_text("band"));
+        Ok((values.at("name"), Link { name, medium, machine, air, band }))
     }
 
     fn medium(&self, kind: &str, values: &Values) -> Result<Medium, Located> {
@@ -327,6 +368,7 @@ impl Reader<'_> {
             prefix: values.text("prefix"),
             keep_alive: values.span("keep_alive"),
             session: values.span("session"),
+            emits: values.flag("emits").unwrap_or(false),
         };
         Ok((values.at("name"), uplink))
     }
@@ -400,6 +442,36 @@ fn framing(medium: &Medium, values: &Values, duplex: Duplex, air_bps: Option<u32
         return Ok(asked);
     }
     Err((values.at("framing"), Problem::Framing { kind: medium.kind() }))
+}
+
+fn band(table: &Spanned<DeTable<'_>>) -> Result<(usize, Band), Located> {
+    let values = Values::read(table, &[&schema::BAND])?;
+    let (duty, reserve) = (values.number("duty"), values.number("reserve"));
+    let band = Band { name: values.text("name"), duty, reserve, preamble: values.span("preamble") };
+    Ok((values.at("name"), band))
+}
+
+/// What becomes of a link's bytes: an emission unless it is said, or plain, that there is no transmitter.
+fn air(
+    medium: &Medium,
+    machine: &picket_node::leaf::LinkConfig,
+    values: &Values,
+    bands: &[Band],
+) -> Result<Air, Located> {
+    let emits = values.flag("emits").unwrap_or(!matches!(medium, Medium::Unix(_)));
+    match values.maybe_text("band") {
+        None if emits => Ok(Air::Open),
+        None => Ok(Air::Cable),
+        Some(_) if !emits => {
+            Err((values.at("band"), Problem::Excludes("band", "`emits = false`", "a cable uses no airtime")))
+        }
+        // Without an air rate no time on air is known, and nothing could be charged.
+        Some(_) if machine.air_bps.is_none() => Err((values.at("band"), Problem::Needs("band", "air_bps"))),
+        Some(name) => {
+            let number = bands.iter().position(|band| band.name == name).and_then(|n| u16::try_from(n).ok());
+            number.map(Air::Band).ok_or_else(|| (values.at("band"), Problem::UnknownBand(name)))
+        }
+    }
 }
 
 /// What most half-duplex modems need to switch over.

@@ -10,6 +10,7 @@ pub fn print() -> String {
     for section in [&schema::GATEWAY, &schema::STORE, &schema::LOG] {
         table(&mut out, section);
     }
+    table(&mut out, &schema::BAND);
     for kind in schema::LINK_KINDS {
         link(&mut out, kind);
     }

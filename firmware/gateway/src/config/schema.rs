@@ -16,6 +16,8 @@ pub enum Form {
     Bytes(u64, u64),
     /// A time such as `300ms`, `5s`, `15m`, `72h`; between both bounds, in milliseconds.
     Span(u64, u64),
+    /// A share such as `1%`, `0.1%`, `12.5%`, from this to that in parts of ten thousand.
+    Share(u64, u64),
     /// Octal permission bits as text.
     Mode,
     /// `true` or `false`.
@@ -106,7 +108,7 @@ pub const GATEWAY: Section = Section {
             "control",
             Form::Path,
             Required("\"run/gw1.ctl\""),
-            "Operator socket, for `picket gateway status|queue|links|roster`. At most 107 bytes.",
+            "Operator socket, for `picket gateway status|queue|links|roster|emcon`. At most 107 bytes.",
         ),
         key(
             "secrets",
@@ -146,6 +148,20 @@ pub const GATEWAY: Section = Section {
             Form::Integer(1, 1_000_000),
             Default("20000"),
             "Envelopes a second accepted from each broker on average: it cannot flood the radios.",
+        ),
+        key(
+            "minimize",
+            Form::Word(&["override", "flash", "immediate", "priority", "routine"]),
+            Default("\"immediate\""),
+            "Least precedence that leaves by radio under MINIMIZE. The state itself is no key of this file: see\n\
+             `picketd --emcon STATE` and `picket gateway emcon`. No configuration can clear a silence.",
+        ),
+        key(
+            "emcon_mark",
+            Form::Path,
+            Unset("\"/var/lib/picket-emcon/gw1\""),
+            "Second copy of the emission-control mark, outside the state folder, so that a state folder restored from a\n\
+             backup does not clear a silence: the stricter of both applies. Default: beside the operator socket.",
         ),
     ],
 };
@@ -214,6 +230,46 @@ pub const LINK: Section = Section {
             Form::Span(0, 10_000),
             Unset("\"20ms\""),
             "Half duplex: time from the end of a transmission until the other side can be heard. Default: 20ms.",
+        ),
+        key(
+            "emits",
+            Form::Flag,
+            Unset("true"),
+            "Whether bytes that leave here are an emission, which receive-only and silent stop. false only for a cable\n\
+             without a transmitter behind it. Default: true for serial, udp and tcp; false for unix.",
+        ),
+        key(
+            "band",
+            Form::Name,
+            Unset("\"band\""),
+            "Name of the [[band]] whose airtime this link uses; several links may share one. Default: no budget.",
+        ),
+    ],
+};
+
+/// `[[band]]`.
+pub const BAND: Section = Section {
+    header: "[[band]]",
+    doc: "A band with a duty cycle. It is never exceeded in any hour, not by a restart either.",
+    keys: &[
+        key("name", Form::Name, Required("\"band\""), "Name for people and for `band` of links; unique."),
+        key(
+            "duty",
+            Form::Share(1, 10_000),
+            Required("\"1%\""),
+            "Airtime allowed in any hour. Frames are charged with their whole time on air before they leave.",
+        ),
+        key(
+            "reserve",
+            Form::Share(0, 9_000),
+            Default("\"20%\""),
+            "Share of that airtime which only flash and override may use.",
+        ),
+        key(
+            "preamble",
+            Form::Span(0, 10_000),
+            Default("\"0ms\""),
+            "Time on air that the radio adds to each frame (preamble, key-up), charged with it.",
         ),
     ],
 };
@@ -315,6 +371,13 @@ pub const UPLINK: Section = Section {
             Form::Span(0, 366 * 24 * HOUR),
             Default("\"168h\""),
             "How long the broker keeps what arrives while this gateway is away.",
+        ),
+        key(
+            "emits",
+            Form::Flag,
+            Default("false"),
+            "Whether the way to this broker is itself a radio: it is disconnected in receive-only too, not only in\n\
+             silent, where every uplink is.",
         ),
     ],
 };

@@ -169,6 +169,9 @@ fn expected(key: &Key) -> Problem {
         Form::Span(min, max) => {
             format!("a time such as \"300ms\", \"5s\", \"15m\" or \"72h\", from {min} ms to {max} ms")
         }
+        Form::Share(min, max) => {
+            format!("a share such as \"1%\" or \"0.1%\", from {} % to {} %", hundredths(min), hundredths(max))
+        }
         Form::Mode => "permission bits as text, such as \"0660\"".to_owned(),
         Form::Flag => "true or false".to_owned(),
         Form::Address => "\"IP:PORT\"".to_owned(),
@@ -195,6 +198,7 @@ fn check(key: &Key, value: &DeValue<'_>) -> Option<Value> {
         Form::Span(min, max) => {
             span(text?).filter(|ms| (min..=max).contains(ms)).map(|ms| Value::Span(Duration::from_millis(ms)))
         }
+        Form::Share(min, max) => share(text?).filter(|n| (min..=max).contains(n)).map(Value::Number),
         Form::Mode => {
             let digits = text.filter(|t| (3..=4).contains(&t.len()))?;
             u64::from_str_radix(digits, 8).ok().filter(|m| *m <= 0o777).map(Value::Number)
@@ -246,6 +250,24 @@ fn span(text: &str) -> Option<u64> {
         _ => return None,
     };
     n.checked_mul(factor)
+}
+
+/// Parts of ten thousand of `1%`, `0.25%`.
+fn share(text: &str) -> Option<u64> {
+    let number = text.strip_suffix('%')?.trim_end();
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || part.len() > 2 || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let hundredths: u64 = format!("{part:0<2}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(hundredths)
+}
+
+/// Parts of ten thousand as per cent.
+pub fn hundredths(parts: u64) -> String {
+    let text = format!("{}.{:02}", parts / 100, parts % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Host and port of `HOST:PORT`, `[IPv6]:PORT`.

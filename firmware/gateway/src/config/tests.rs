@@ -84,6 +84,19 @@ fn every_refusal_names_its_line_and_what_to_do() {
         (with(&format!("{mqtt}url = \"mqtts://h\"\n")), "10: `mqtts://` needs `ca`"),
         (with(&format!("{mqtt}url = \"mqtts://h\"\nca = \"a\"\ncert = \"c\"\n")), "12: `cert` needs `key`"),
         (with(&format!("{mqtt}url = \"mqtt://h\"\nprefix = \"a/#\"\n")), "11: `prefix` takes topic levels"),
+        (with(&format!("{serial}band = \"uhf\"\n")), "11: there is no band `uhf`: add a [[band]]"),
+        (
+            with(&format!("{serial}emits = false\nband = \"uhf\"\n")),
+            "12: `band` and `emits = false` exclude each other",
+        ),
+        (
+            with("[[link]]\nname = \"x\"\nkind = \"tcp\"\nconnect = \"h:1\"\nband = \"uhf\"\n"),
+            "11: `band` needs `air_bps`: add it",
+        ),
+        (with("[[band]]\nname = \"uhf\"\n"), "7: `duty` is missing in [[band]]: add it"),
+        (with("[[band]]\nname = \"uhf\"\nduty = \"1\"\n"), "9: `duty` takes a share such as \"1%\""),
+        (with("[[band]]\nname = \"uhf\"\nduty = \"100.01%\"\n"), "9: `duty` takes a share"),
+        (with("[[band]]\nname = \"uhf\"\nduty = \"1%\"\nreserve = \"95%\"\n"), "10: `reserve` takes a share"),
         (with("[store]\nmax_bytes = \"1KiB\"\n"), "8: `max_bytes` takes a size"),
         (with("[store]\nmax_bytes = \"much\"\n"), "8: `max_bytes` takes a size"),
         (with("[stroe]\n"), "7: unknown key `stroe`; did you mean `store`?"),
@@ -115,7 +128,8 @@ fn the_reference_is_a_valid_configuration_with_every_key_and_the_defaults_in_for
     let bare = parse(MINIMAL, Path::new("/")).unwrap();
     assert_eq!(config.gateway.drain, bare.gateway.drain);
     assert_eq!(config.store_bytes, bare.store_bytes);
-    let sections = [&schema::ROOT, &schema::GATEWAY, &schema::STORE, &schema::LOG, &schema::LINK, &schema::UPLINK];
+    let sections =
+        [&schema::ROOT, &schema::GATEWAY, &schema::STORE, &schema::LOG, &schema::BAND, &schema::LINK, &schema::UPLINK];
     let kinds = schema::LINK_KINDS.iter().filter_map(|k| schema::of_kind(k));
     for key in sections.into_iter().chain(kinds).flat_map(|s| s.keys) {
         let shown = printed.lines().any(|l| l.trim_start_matches('#').starts_with(&format!("{} = ", key.name)));
@@ -149,4 +163,25 @@ fn a_file_is_read_with_paths_from_its_own_folder() {
     assert_eq!(load(&file).unwrap().gateway.keyfill, folder.path().join("gw1.keyfill"));
     let absent = load(&folder.path().join("absent.toml")).unwrap_err();
     assert!(absent.to_string().contains("cannot be read"), "{absent}");
+}
+
+#[test]
+fn bands_and_emissions_mean_what_they_say() {
+    let config = parse(
+        &with(
+            "minimize = \"flash\"\n[[band]]\nname = \"uhf\"\nduty = \"0.1%\"\npreamble = \"250ms\"\n\
+             [[link]]\nname = \"a\"\nkind = \"serial\"\nport = \"/dev/a\"\nband = \"uhf\"\n\
+             [[link]]\nname = \"b\"\nkind = \"serial\"\nport = \"/dev/b\"\nemits = false\n\
+             [[link]]\nname = \"c\"\nkind = \"unix\"\npath = \"c\"\n\
+             [[link]]\nname = \"d\"\nkind = \"tcp\"\nlisten = \"1.2.3.4:5\"\n",
+        ),
+        Path::new("/p"),
+    )
+    .unwrap();
+    let [uhf] = config.bands.as_slice() else { panic!("one band") };
+    assert_eq!((uhf.duty, uhf.reserve, uhf.preamble), (10, 2_000, Duration::from_millis(250)));
+    let airs: Vec<Air> = config.links.iter().map(|l| l.air).collect();
+    assert_eq!(airs, [Air::Band(0), Air::Cable, Air::Cable, Air::Open]);
+    assert_eq!(config.gateway.minimize, Precedence::Flash);
+    assert_eq!(config.gateway.emcon_mark, Path::new("/p/run/c.emcon"));
 }

@@ -47,7 +47,9 @@ pub struct Uplink {
     next_delivery: u64,
     /// Tells the task that the connection is given up.
     abandon: Arc<Notify>,
-    task: JoinHandle<()>,
+    settings: Settings,
+    /// The client; none while emission control forbids it.
+    task: Option<JoinHandle<()>>,
 }
 
 /// One connection.
@@ -66,6 +68,9 @@ struct Session {
     unsettled: BTreeMap<DeliveryId, Publish>,
 }
 
+/// Why an uplink is away, for people.
+const SILENCED: &str = "emission control";
+
 /// Bytes of an MQTT publish besides topic and payload, at the most.
 const PUBLISH_OVERHEAD: usize = 64;
 
@@ -73,17 +78,45 @@ impl Uplink {
     /// Starts the client. Its events arrive on `events` with this uplink's number.
     #[must_use]
     pub fn start(id: UplinkId, settings: Settings, events: mpsc::Sender<Event>) -> Self {
-        let abandon = Arc::new(Notify::new());
+        let mut uplink = Self::stopped(id, settings);
+        uplink.resume(events);
+        uplink
+    }
+
+    /// One that may not connect: not a packet is sent before [`Self::resume`].
+    #[must_use]
+    pub fn stopped(id: UplinkId, settings: Settings) -> Self {
         Self {
             id,
             name: settings.name.clone(),
             prefix: settings.prefix.clone(),
-            state: "down: connecting".to_owned(),
+            state: format!("down: {SILENCED}"),
             session: None,
             refused: VecDeque::new(),
             next_delivery: 0,
-            abandon: Arc::clone(&abandon),
-            task: tokio::spawn(connect::run(id, settings, events, abandon)),
+            abandon: Arc::new(Notify::new()),
+            settings,
+            task: None,
+        }
+    }
+
+    /// Starts the client, if it does not run.
+    pub fn resume(&mut self, events: mpsc::Sender<Event>) {
+        if self.task.is_none() {
+            "down: connecting".clone_into(&mut self.state);
+            // A new one: an earlier client may have left a word in the old.
+            self.abandon = Arc::new(Notify::new());
+            let abandon = Arc::clone(&self.abandon);
+            self.task = Some(tokio::spawn(connect::run(self.id, self.settings.clone(), events, abandon)));
+        }
+    }
+
+    /// Stops the client at once, without a goodbye: what is not yet with the kernel is never sent.
+    pub fn stop(&mut self) {
+        self.session = None;
+        self.state = format!("down: {SILENCED}");
+        if let Some(task) = self.task.take() {
+            task.abort();
         }
     }
 
@@ -95,6 +128,7 @@ impl Uplink {
 
     /// Takes one event of the task in.
     pub fn take(&mut self, what: What) -> Option<Told> {
+        self.task.as_ref()?; // said before it was stopped
         match what {
             What::Up { client, max_packet } => {
                 self.session = Some(Session {
@@ -217,7 +251,7 @@ impl Uplink {
 
 impl Drop for Uplink {
     fn drop(&mut self) {
-        self.task.abort();
+        self.stop();
     }
 }
 

@@ -12,7 +12,18 @@ fn uplink() -> Uplink {
         refused: VecDeque::new(),
         next_delivery: 0,
         abandon: Arc::default(),
-        task: tokio::spawn(async {}),
+        settings: Settings {
+            name: "hq".to_owned(),
+            host: "localhost".to_owned(),
+            port: 1,
+            tls: None,
+            client_id: "id".to_owned(),
+            prefix: "picket/x".to_owned(),
+            keep_alive: core::time::Duration::from_secs(30),
+            session: core::time::Duration::from_secs(60),
+            window: 8,
+        },
+        task: Some(tokio::spawn(async {})),
     }
 }
 

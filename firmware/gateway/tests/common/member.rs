@@ -31,7 +31,7 @@ pub struct Known {
 }
 
 impl Known {
-    fn new(mission: &Provisioned, name: &str) -> Self {
+    pub fn new(mission: &Provisioned, name: &str) -> Self {
         let (me, secrets) = mission.device(name);
         let net = NetKeys::derive(&mission.authority.network_key(0), 0);
         Self {

@@ -2,7 +2,7 @@
 
 use super::meta::{Kind, Meta};
 use super::{Counters, Gateway};
-use crate::io::{LinkId, UplinkId};
+use crate::io::{Air, LinkId, UplinkId};
 use crate::operator::{LinkStatus, Queued};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -10,9 +10,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use picket_relay::{ParcelKey, State, Wait, Way};
 use picket_store::Medium;
-use picket_wire::Index;
 use picket_wire::control::Control;
 use picket_wire::time::{Duration, Instant};
+use picket_wire::{Index, Precedence};
 
 impl<M: Medium> Gateway<M> {
     /// Parcels in custody.
@@ -58,6 +58,9 @@ impl<M: Medium> Gateway<M> {
                 rx_bytes: port.link.counters().rx_bytes,
                 tx_bytes: port.link.counters().tx_bytes,
                 attached: self.attached_names(*id, name_of),
+                emits: port.air != Air::Cable,
+                silence: String::new(),
+                band: None,
             })
             .collect()
     }
@@ -91,7 +94,7 @@ impl<M: Medium> Gateway<M> {
             lifetime_s: entry.remaining.as_secs(),
             bytes: u64::from(entry.bytes),
             state: if matches!(state, Some(State::Offered { .. })) { "offered" } else { "held" }.to_string(),
-            why: self.why(now, state, &meta, name_of),
+            why: self.why(now, state, &meta, entry.precedence, name_of),
         })
     }
 
@@ -105,7 +108,19 @@ impl<M: Medium> Gateway<M> {
         }
     }
 
-    fn why(&self, now: Instant, state: Option<State>, meta: &Meta, name_of: &dyn Fn(Index) -> String) -> String {
+    fn waits_for_release(&self, way: Way, precedence: Precedence) -> bool {
+        let port = way.port().and_then(|port| self.ports.get(&LinkId(port)));
+        port.is_some_and(|port| !self.emission.allows(port.air, picket_link::gate::Traffic::Parcel(precedence)))
+    }
+
+    fn why(
+        &self,
+        now: Instant,
+        state: Option<State>,
+        meta: &Meta,
+        precedence: Precedence,
+        name_of: &dyn Fn(Index) -> String,
+    ) -> String {
         let who = name_of(meta.destination);
         let way = |way: Way| match way {
             Way::Attached { member, .. } => name_of(member),
@@ -118,6 +133,9 @@ impl<M: Medium> Gateway<M> {
         let seconds = |at: Instant| at.since(now).max(Duration::ZERO).as_secs();
         match state {
             None => "being written".to_string(),
+            Some(State::Ready(w)) if self.waits_for_release(w, precedence) => {
+                format!("waits for its turn to {}; held back by emission control", way(w))
+            }
             Some(State::Ready(w)) => format!("waits for its turn to {}", way(w)),
             Some(State::Offered { way: w, deadline }) => {
                 format!("offered to {}, no custody yet; given up in {} s", way(w), seconds(deadline))

@@ -212,7 +212,7 @@ fn what_has_waited_long_gets_one_turn_in_eight_and_flash_waits_for_nobody() {
     for key in 100..200 {
         take(&mut r, key, Precedence::Priority);
     }
-    let mut turns = |r: &mut Relay, now: Instant, count: usize| -> Vec<ParcelKey> {
+    let turns = |r: &mut Relay, now: Instant, count: usize| -> Vec<ParcelKey> {
         let step = |r: &mut Relay| {
             let turn = r.turn(now, UPLINK).unwrap();
             r.take_turn(UPLINK, turn, after(100_000));

@@ -12,6 +12,9 @@ pub enum GatewayCommand {
     Queue(ControlArgs),
     /// Its links, what went over them and who is attached.
     Links(ControlArgs),
+    /// Show or order emission control: free, minimize, receive-only or silent.
+    #[command(after_help = EMCON_HELP)]
+    Emcon(EmconArgs),
     /// Put a newer roster in force.
     Roster(RosterToGatewayArgs),
 }
@@ -22,6 +25,41 @@ pub struct ControlArgs {
     /// The operator socket, `control` in the gateway's configuration.
     #[arg(long, value_name = "PATH")]
     pub control: PathBuf,
+}
+
+const EMCON_HELP: &str = "\
+States, from the freest to the strictest:
+  free          everything may be sent
+  minimize      by radio only what is immediate or above (`minimize` in the configuration), and answers; no greetings
+  receive-only  nothing leaves a link that emits; brokers stay connected unless they are reached by radio
+  silent        the same, and every broker is disconnected
+
+A stricter state applies at once and is never refused; it survives restarts, reboots and a restored configuration, and
+nothing that arrives over a link or from a broker can end it. What was handed to a modem before cannot be called back:
+`stopping` is shown until it has left the air. Answers owed are kept and given on release, most urgent first.
+
+For each link is shown whether the radio's own silence is proven (there is no transmitter), read-back (by a setting of
+the radio), or not-known: picketd sends it nothing, but a modem may transmit by itself.
+
+Examples:
+  picket gateway emcon --control run/gw1.ctl
+  picket gateway emcon silent --control run/gw1.ctl
+  picket gateway emcon free --yes --control run/gw1.ctl
+
+Exit codes: 0 in force, 2 not confirmed or refused, 6 no gateway answers, 8 in force but not written down";
+
+/// Arguments of `gateway emcon`.
+#[derive(Clone, Debug, Args)]
+pub struct EmconArgs {
+    /// State to put in force; without it the one in force is shown.
+    #[arg(value_parser = ["free", "minimize", "receive-only", "silent"])]
+    pub state: Option<String>,
+    /// Do not ask before a state is put in force that is freer than the present one.
+    #[arg(long)]
+    pub yes: bool,
+    /// Where.
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 /// Arguments of `gateway roster`.

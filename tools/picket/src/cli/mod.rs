@@ -9,7 +9,7 @@ use crate::via::Via;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-pub use gateway::{ControlArgs, GatewayCommand, RosterToGatewayArgs};
+pub use gateway::{ControlArgs, EmconArgs, GatewayCommand, RosterToGatewayArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, SendArgs, SentArgs};
 pub use provision::{
     DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,
@@ -71,7 +71,7 @@ pub enum Command {
     Read(ReadArgs),
     /// List what was sent, how far each message is and why it waits.
     Sent(SentArgs),
-    /// Ask a gateway for its status, queue and links, or give it a newer roster.
+    /// Ask a gateway for its status, queue and links, silence it, or give it a newer roster.
     #[command(subcommand)]
     Gateway(GatewayCommand),
     /// Tell and do the whole story on this machine: two gateways, a radio, a broker, outages.

@@ -20,6 +20,7 @@ pub fn gateway(request: &Request, args: &ControlArgs, out: &Output) -> Result<()
         Reply::Status(status) => show_status(&status, out),
         Reply::Links(links) => show_links(&links, out),
         Reply::Queue(queue) => show_queue(&queue, out),
+        Reply::Emcon(emcon) => super::emcon::show(&emcon, out),
         Reply::Roster { version } => show_roster(version, out),
         Reply::Error { message, next, .. } => Err(Failure::usage(message, next)),
     }
@@ -34,7 +35,7 @@ pub fn gateway_roster(args: &RosterToGatewayArgs, out: &Output) -> Result<(), Fa
     gateway(&Request::Roster(hex::encode(&*bytes)), &args.control, out)
 }
 
-fn ask(path: &Path, request: &Request) -> Result<Reply, Failure> {
+pub(super) fn ask(path: &Path, request: &Request) -> Result<Reply, Failure> {
     let mut line = serde_json::to_vec(request).map_err(|e| Failure::internal(e.to_string()))?;
     line.push(b'\n');
     let answer = exchange(path, &line).map_err(|e| unreachable(path, &e))?;
@@ -75,13 +76,16 @@ fn show_status(s: &Status, out: &Output) -> Result<(), Failure> {
         s.queued,
         s.stored_bytes
     );
+    text.push_str(&super::emcon::line(&s.emcon));
     for uplink in &s.uplinks {
         text.push_str(&format!("uplink     {}: {}\n", uplink.name, uplink.state));
     }
     for (name, count) in s.counters.iter().filter(|(_, count)| **count > 0) {
         text.push_str(&format!("counter    {name} {count}\n"));
     }
-    out.say(text.trim_end())
+    out.say(text.trim_end())?;
+    s.emcon.warnings.iter().for_each(|warning| out.warn(&format!("warning: {warning}")));
+    Ok(())
 }
 
 fn show_links(links: &[LinkStatus], out: &Output) -> Result<(), Failure> {
@@ -93,10 +97,24 @@ fn show_links(links: &[LinkStatus], out: &Output) -> Result<(), Failure> {
         .iter()
         .map(|l| {
             let heard = if l.attached.is_empty() { "-".into() } else { l.attached.join(", ") };
-            vec![l.name.clone(), l.kind.clone(), l.rx_bytes.to_string(), l.tx_bytes.to_string(), heard, l.state.clone()]
+            let (rx, tx) = (l.rx_bytes.to_string(), l.tx_bytes.to_string());
+            vec![l.name.clone(), l.kind.clone(), rx, tx, heard, airtime(l), l.silence.clone(), l.state.clone()]
         })
         .collect();
-    out.say(&table(&["NAME", "KIND", "RX BYTES", "TX BYTES", "ATTACHED", "STATE"], &rows))
+    out.say(&table(&["NAME", "KIND", "RX BYTES", "TX BYTES", "ATTACHED", "AIRTIME", "SILENCE", "STATE"], &rows))
+}
+
+/// Used of the hour's budget, and what is left for routine and for flash.
+fn airtime(link: &LinkStatus) -> String {
+    let seconds = |ms: u64| format!("{}.{} s", ms / 1_000, ms % 1_000 / 100);
+    link.band.as_ref().map_or_else(
+        || "-".into(),
+        |b| {
+            let (used, limit) = (seconds(b.used_ms), seconds(b.limit_ms));
+            let (left, urgent) = (seconds(b.left_ms), seconds(b.left_urgent_ms));
+            format!("{}: {used} of {limit} used, {left} left, {urgent} for flash", b.name)
+        },
+    )
 }
 
 fn show_queue(queue: &[Queued], out: &Output) -> Result<(), Failure> {

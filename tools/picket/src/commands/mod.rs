@@ -1,5 +1,6 @@
 //! What people do with messages and gateways.
 
+mod emcon;
 mod gateway;
 mod inbox;
 mod read;
@@ -16,6 +17,7 @@ use crate::output::Output;
 use std::future::Future;
 use tokio::time::{Duration, Instant};
 
+pub use emcon::gateway_emcon;
 pub use gateway::{gateway, gateway_roster};
 pub use inbox::inbox;
 pub use read::read;
