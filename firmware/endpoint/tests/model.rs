@@ -160,7 +160,7 @@ fn explain(world: &mut World, known: &Known) {
     for post in posts {
         let queue = post.gateway.as_mut().unwrap().queue(now, &|i| format!("{}", i.0));
         lost.push(format!("gateway {:?}", post.gateway.as_ref().unwrap().counters()));
-        let links = post.gateway.as_ref().unwrap().links(&|i| format!("{}", i.0));
+        let links = post.gateway.as_mut().unwrap().links(now, &|i| format!("{}", i.0));
         lost.extend(links.into_iter().map(|l| format!("link: {l:?}")));
         lost.extend(queue.into_iter().map(|q| format!("queue: {q:?}")));
     }

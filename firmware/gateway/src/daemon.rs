@@ -452,8 +452,9 @@ impl Daemon {
         }
     }
 
-    fn link_rows(&self) -> Vec<picket_node::operator::LinkStatus> {
-        let mut rows = self.node.links(&|index| self.mission.name(index));
+    fn link_rows(&mut self) -> Vec<picket_node::operator::LinkStatus> {
+        let (now, mission) = (self.clock.now(), &self.mission);
+        let mut rows = self.node.links(now, &|index| mission.name(index));
         rows.extend(self.links.listeners());
         self.complete(&mut rows);
         rows

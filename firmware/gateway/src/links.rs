@@ -225,6 +225,7 @@ impl Links {
                 emits: link.air != Air::Cable,
                 silence: String::new(),
                 band: None,
+                quality: picket_node::operator::Quality::default(),
             })
             .collect()
     }

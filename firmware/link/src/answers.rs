@@ -374,7 +374,10 @@ mod tests {
         answers.release(T0 + Duration::from_millis(999));
         assert!(!answers.is_due());
         assert!(answers.acknowledge(T0, key(1), Some([9; 8]), Duration::ZERO));
-        assert_eq!(answers.take_first().map(|(key, answer, _)| (key, answer)), Some((key(1), Answer::Delivered([9; 8]))));
+        assert_eq!(
+            answers.take_first().map(|(key, answer, _)| (key, answer)),
+            Some((key(1), Answer::Delivered([9; 8])))
+        );
         assert_eq!(answers.release_at(), None);
     }
 
@@ -401,7 +404,10 @@ mod tests {
         let mut answers = Answers::default();
         answers.heard(T0, key(1));
         answers.refuse(T0, key(1), RefuseReason::Full, Duration::from_millis(1_500));
-        assert_eq!(answers.take_first().map(|(key, answer, _)| (key, answer)), Some((key(1), Answer::Refuse(RefuseReason::Full, 2))));
+        assert_eq!(
+            answers.take_first().map(|(key, answer, _)| (key, answer)),
+            Some((key(1), Answer::Refuse(RefuseReason::Full, 2)))
+        );
         assert_eq!(answers.heard(T0, key(1)), Verdict::Duplicate);
         assert!(answers.take_first().is_some());
         assert_eq!(answers.heard(T0 + Duration::from_millis(1_500), key(1)), Verdict::New);

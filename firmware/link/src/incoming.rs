@@ -236,11 +236,12 @@ mod tests {
             let mut list = frames(&mut t, 2, 3 * len / usize::from(symbol) + 20);
             list.reverse();
             let mut all = Incoming::default();
-            let done = list.iter().enumerate().filter(|(n, _)| n % lose != 0).find_map(|(_, f)| match feed(&mut all, f) {
-                Taken::Complete(id, whole) => Some((id, whole)),
-                Taken::Stored { .. } | Taken::Duplicate => None,
-                other => panic!("{other:?}"),
-            });
+            let done =
+                list.iter().enumerate().filter(|(n, _)| n % lose != 0).find_map(|(_, f)| match feed(&mut all, f) {
+                    Taken::Complete(id, whole) => Some((id, whole)),
+                    Taken::Stored { .. } | Taken::Duplicate => None,
+                    other => panic!("{other:?}"),
+                });
             assert_eq!(done, Some((identity, bytes)), "{len} {symbol}");
             assert!(all.partial.is_empty());
         }

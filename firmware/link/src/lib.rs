@@ -45,8 +45,8 @@ use framing::Framer;
 use gate::Held;
 use hop_keys::HopKeys;
 use incoming::Incoming;
-use measure::History;
 use limits::CONTROL_QUEUE_MAX;
+use measure::History;
 use offers::Offers;
 use pace::Pace;
 use picket_wire::control::{Control, RefuseReason, Token};
@@ -316,6 +316,18 @@ impl Link {
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         self.wake()
+    }
+
+    /// Its framing.
+    #[must_use]
+    pub const fn framing(&self) -> Framing {
+        self.shape.framing
+    }
+
+    /// Whether both sides may transmit at once.
+    #[must_use]
+    pub const fn duplex(&self) -> Duplex {
+        if self.shape.half { Duplex::Half } else { Duplex::Full }
     }
 
     /// The radio reports how strongly it receives.

@@ -250,7 +250,8 @@ impl Transfer {
     /// The neighbour holds more than was sent now: symbols of an earlier offer. Which ones is not known, so what
     /// follows comes from a place of its own among the repair symbols.
     fn jump(&mut self) {
-        let seed = u64::from(self.head.prefix) << 16 | u64::from(self.head.round) << 8 | u64::from(self.head.lifetime.0);
+        let seed =
+            u64::from(self.head.prefix) << 16 | u64::from(self.head.round) << 8 | u64::from(self.head.lifetime.0);
         let to = u64::from(self.k) + scramble(seed) % 16_384;
         self.next = self.next.max(u16::try_from(to).unwrap_or(self.next));
         self.settled = self.next;

@@ -6,7 +6,9 @@ use crate::api::{Arrival, Event, Keyring, ParcelKind};
 use crate::framing::{Found, decode, later_starts};
 use crate::hop_keys::HopKeys;
 use crate::incoming::{self, Taken};
-use crate::limits::{ANNOUNCED_MAX, CHOICES_MAX, FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR};
+use crate::limits::{
+    ANNOUNCED_MAX, CHOICES_MAX, FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR,
+};
 use crate::offers::{Named, Report, hop_and_round};
 use alloc::vec::Vec;
 use picket_codes::shield::Level;
@@ -41,7 +43,9 @@ impl Link {
             match found {
                 Found::Run(run) => self.run(now, &run, keys),
                 Found::Overlong(len) => self.counters.dropped_noise += len as u64,
-                Found::Coded { mut frame, level, body, errors } => self.coded(now, &mut frame, (level, body, errors), keys),
+                Found::Coded { mut frame, level, body, errors } => {
+                    self.coded(now, &mut frame, (level, body, errors), keys)
+                }
                 Found::Broken { level, body } => {
                     self.counters.dropped_broken += 1;
                     self.history.at(now).bad_frames += 1;
@@ -53,7 +57,13 @@ impl Link {
     }
 
     /// A frame that was decoded. One that nobody's key verifies is taken for a false find where the code proves little.
-    fn coded(&mut self, now: Instant, frame: &mut [u8], (level, body, errors): (Level, usize, usize), keys: &dyn Keyring) {
+    fn coded(
+        &mut self,
+        now: Instant,
+        frame: &mut [u8],
+        (level, body, errors): (Level, usize, usize),
+        keys: &dyn Keyring,
+    ) {
         let talker = self.inbound.talker.take();
         match self.frame(now, frame, keys) {
             Ok(()) => self.repaired(now, body, errors),

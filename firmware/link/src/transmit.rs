@@ -8,10 +8,10 @@ use crate::gate::{Gate, Traffic};
 use crate::limits::{ANNOUNCE_LEN, BATCH, FRAGMENT_OVERHEAD, POLL_LEN, WHOLE_OVERHEAD};
 use crate::offers::{Patience, Pick, Sent};
 use alloc::vec::Vec;
+use picket_codes::shield::Level;
 use picket_wire::Index;
 use picket_wire::control::{Control, Prefixes};
 use picket_wire::envelope::{FLAG_TURN, set_flags};
-use picket_codes::shield::Level;
 use picket_wire::frame::{Around, Head, Kind, ack_many_suffix, ack_suffix};
 use picket_wire::limits::{CONTROL_MAX, FRAGMENT_HEADER_LEN, HOP_LEN, MAC_LEN};
 use picket_wire::time::{Duration, Instant};
@@ -255,8 +255,7 @@ impl Link {
         let turn = if self.shape.half { last } else { to.is_some() && coded.should_ask(symbols) };
         let mut body = core::mem::take(&mut self.outbox.symbols);
         self.offers.write(id, symbols, turn, &mut body);
-        let frame =
-            Outgoing { to, kind: Kind::Fragment, body: [&body, &[], &[]], suffix: &[], last, level };
+        let frame = Outgoing { to, kind: Kind::Fragment, body: [&body, &[], &[]], suffix: &[], last, level };
         self.put_counted(now, keys, out, pick, turn, &frame);
         self.outbox.symbols = body;
     }

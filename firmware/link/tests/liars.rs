@@ -144,7 +144,11 @@ fn symbols_that_give_something_else_are_counted_and_forgotten() {
         lifetime: Lifetime(9),
     };
     for esi in 0..500 {
-        link.receive(Instant(u64::from(esi)), &liar.frame(Kind::Fragment, &[&head(esi).bytes(), &[esi as u8; 100]]), &keys);
+        link.receive(
+            Instant(u64::from(esi)),
+            &liar.frame(Kind::Fragment, &[&head(esi).bytes(), &[esi as u8; 100]]),
+            &keys,
+        );
     }
     assert!(!std::iter::from_fn(|| link.poll_event()).any(|e| matches!(e, Event::Arrived(_))));
     assert!(link.counters().dropped_fragment > 5, "{:?}", link.counters());

@@ -32,9 +32,8 @@ fn goodput(config: &Config, ber: f64, seed: u64) -> f64 {
 
 #[test]
 fn a_file_crosses_every_channel_up_to_one_bit_in_a_hundred() {
-    let rows = [
-        (0.0, 0.97), (1e-5, 0.95), (1e-4, 0.93), (5e-4, 0.90), (1e-3, 0.88), (2e-3, 0.84), (5e-3, 0.75), (1e-2, 0.65),
-    ];
+    let rows =
+        [(0.0, 0.97), (1e-5, 0.95), (1e-4, 0.93), (5e-4, 0.90), (1e-3, 0.88), (2e-3, 0.84), (5e-3, 0.75), (1e-2, 0.65)];
     for (ber, target) in rows {
         let mean = |config: &Config| (1..4).map(|seed| goodput(config, ber, seed)).sum::<f64>() / 3.0;
         let (full, half) = (mean(&coded(Duplex::Full, 0)), mean(&coded(Duplex::Half, 50)));

@@ -106,7 +106,11 @@ fn ordeal(config: &Config, seed: u64) {
     }
     world.faults = Faults { latency: world.faults.latency, ..Faults::default() };
     let done = world.run(S(900), |w| w.accepted(&all));
-    assert!(done, "seed {seed}: {:?}", world.stations.iter().map(|s| (s.accepted.len(), s.link.counters())).collect::<Vec<_>>());
+    assert!(
+        done,
+        "seed {seed}: {:?}",
+        world.stations.iter().map(|s| (s.accepted.len(), s.link.counters())).collect::<Vec<_>>()
+    );
     model.check(&world);
 }
 

@@ -186,7 +186,9 @@ fn coded() -> Value {
     });
     x.transmit(1, false);
     x.events(0, |_, _, _| {});
-    x.finish("a clean pipe with framing fec: a text, a transfer whose first frame is short and strong, its report, the rest")
+    x.finish(
+        "a clean pipe with framing fec: a text, a transfer whose first frame is short and strong, its report, the rest",
+    )
 }
 
 fn group() -> Value {
@@ -196,8 +198,10 @@ fn group() -> Value {
         Offer { id: OfferId(1), ..parcel(1, 200, Precedence::Routine) },
         Offer { id: OfferId(2), to: common::C, ..parcel(1, 200, Precedence::Routine) },
     ];
-    x.steps.push(json!({"a": "offers to all", "ids": [1, 2], "to": [B.0, common::C.0], "bytes": hex::encode(&both[0].bytes),
-        "identity": hex::encode(both[0].identity.0)}));
+    x.steps.push(
+        json!({"a": "offers to all", "ids": [1, 2], "to": [B.0, common::C.0], "bytes": hex::encode(&both[0].bytes),
+        "identity": hex::encode(both[0].identity.0)}),
+    );
     x.links[0].offer_to_all(x.now, both).unwrap();
     for _ in 0..4 {
         x.transmit(0, false);

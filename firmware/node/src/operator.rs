@@ -174,6 +174,68 @@ pub struct LinkStatus {
     /// Its band's airtime, which links of the same band share.
     #[serde(default)]
     pub band: Option<BandStatus>,
+    /// What was measured on it.
+    #[serde(default)]
+    pub quality: Quality,
+}
+
+/// What a link measured of itself (spec §50.14).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quality {
+    /// `cobs`, `fec` or `packet`.
+    pub framing: String,
+    /// `half` or `full`.
+    pub duplex: String,
+    /// What happened in each of the last minutes, the current one first.
+    pub minutes: Vec<Minute>,
+    /// Its neighbours.
+    pub neighbours: Vec<NeighbourStatus>,
+    /// Counters by name, those above zero: also why what was received was dropped.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// One minute of a link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Minute {
+    /// Air time of what was sent, milliseconds; 0 where no air rate is known.
+    pub sent_ms: u64,
+    /// Air time of what was heard, milliseconds.
+    pub heard_ms: u64,
+    /// Bytes of messages whose custody a neighbour took.
+    pub delivered_out: u64,
+    /// Bytes of messages that arrived.
+    pub delivered_in: u64,
+    /// Frames sent.
+    pub sent_frames: u32,
+    /// Of these, repeated or repairing.
+    pub repeated_frames: u32,
+    /// Authentic frames heard.
+    pub good_frames: u32,
+    /// Damaged beyond use.
+    pub bad_frames: u32,
+    /// Bytes corrected per million heard in good frames (framing `fec`).
+    pub wrong_ppm: u32,
+    /// Received strength, dBm, where the radio says it.
+    pub rssi_dbm: Option<i16>,
+    /// Signal to noise ratio, tenths of a dB, where the radio says it.
+    pub snr_tenth_db: Option<i16>,
+}
+
+/// One neighbour on a link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeighbourStatus {
+    /// Name in the roster.
+    pub name: String,
+    /// Seconds since it was heard; `None`: never.
+    pub heard_s: Option<u64>,
+    /// It does not answer at the moment.
+    pub silent: bool,
+    /// Smoothed time until its answer, milliseconds.
+    pub round_trip_ms: Option<u64>,
+    /// Wrong bytes per million of its frames here (framing `fec`).
+    pub wrong_in_ppm: Option<u32>,
+    /// Wrong bytes per million of our frames there, by its word.
+    pub wrong_out_ppm: Option<u32>,
 }
 
 /// One parcel in custody.

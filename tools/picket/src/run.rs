@@ -44,7 +44,7 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Sent(args) => return block_on(commands::sent(args, *out)),
         Command::Gateway(GatewayCommand::Status(args)) => commands::gateway(&Request::Status, &args, out)?,
         Command::Gateway(GatewayCommand::Queue(args)) => commands::gateway(&Request::Queue, &args, out)?,
-        Command::Gateway(GatewayCommand::Links(args)) => commands::gateway(&Request::Links, &args, out)?,
+        Command::Gateway(GatewayCommand::Links(args)) => commands::gateway_links(&args, out)?,
         Command::Gateway(GatewayCommand::Emcon(args)) => commands::gateway_emcon(&args, out)?,
         Command::Gateway(GatewayCommand::Roster(args)) => commands::gateway_roster(&args, out)?,
         Command::Demo(args) => return demo(&args, out),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to a person")]
 
+mod bare_metal;
 mod cargo;
 mod commands;
 mod needs;
@@ -42,6 +43,8 @@ enum Task {
     Vectors,
     /// Build the small binaries that go on a board
     Dist,
+    /// Build the core crates for a microcontroller: proves that they need no operating system (Debian, some minutes)
+    BareMetal,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Some(Task::Bench { args }) => commands::bench(&args),
         Some(Task::Vectors) => commands::vectors(),
         Some(Task::Dist) => commands::dist(),
+        Some(Task::BareMetal) => bare_metal::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,14 @@ use picket_wire::time::Instant;
 
 impl Link {
     /// Whether a frame with `body` bytes, coded at `level`, may be written now. If not, it stays where it waits.
-    pub(crate) fn may_leave(&mut self, gate: &mut Gate, now: Instant, traffic: Traffic, body: usize, level: Level) -> bool {
+    pub(crate) fn may_leave(
+        &mut self,
+        gate: &mut Gate,
+        now: Instant,
+        traffic: Traffic,
+        body: usize,
+        level: Level,
+    ) -> bool {
         let bytes = on_medium(self.shape.framing, HOP_LEN + body + MAC_LEN, level);
         let outcome = gate.permit(now, Leaving { traffic, bytes, air: self.pace.air(bytes) });
         if let Err(held) = outcome {

@@ -192,8 +192,8 @@ impl<M: Medium> Gateway<M> {
                 | Control::AckDelivered { .. }
                 | Control::Refuse { .. }
                 | Control::SymbolReport { .. }
-            | Control::Announce { .. }
-            | Control::AckMany(_)
+                | Control::Announce { .. }
+                | Control::AckMany(_)
                 | Control::Poll { .. } => return None,
             },
         };

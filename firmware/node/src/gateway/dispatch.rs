@@ -176,8 +176,8 @@ fn with_hops(bytes: &[u8], hops: u8) -> Option<Vec<u8>> {
         | Control::AckDelivered { .. }
         | Control::Refuse { .. }
         | Control::SymbolReport { .. }
-            | Control::Announce { .. }
-            | Control::AckMany(_)
+        | Control::Announce { .. }
+        | Control::AckMany(_)
         | Control::Poll { .. }) => other,
     };
     let mut buffer = [0; picket_wire::limits::CONTROL_MAX];

@@ -15,6 +15,7 @@ mod emission;
 mod meta;
 mod ports;
 mod published;
+mod quality;
 mod status;
 mod tell;
 mod uplink;

@@ -48,10 +48,12 @@ impl<M: Medium> Gateway<M> {
     }
 
     /// All link instances; `name_of` gives the roster's names.
-    pub fn links(&self, name_of: &dyn Fn(Index) -> String) -> Vec<LinkStatus> {
+    pub fn links(&mut self, now: Instant, name_of: &dyn Fn(Index) -> String) -> Vec<LinkStatus> {
+        let quality: Vec<_> = self.ports.values_mut().map(|port| super::quality::of(now, port, name_of)).collect();
         self.ports
             .iter()
-            .map(|(id, port)| LinkStatus {
+            .zip(quality)
+            .map(|((id, port), quality)| LinkStatus {
                 name: port.name.clone(),
                 kind: port.kind.to_string(),
                 state: port.down.as_ref().map_or_else(|| "up".to_string(), |why| format!("down: {why}")),
@@ -61,6 +63,7 @@ impl<M: Medium> Gateway<M> {
                 emits: port.air != Air::Cable,
                 silence: String::new(),
                 band: None,
+                quality,
             })
             .collect()
     }

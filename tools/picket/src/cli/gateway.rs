@@ -10,8 +10,9 @@ pub enum GatewayCommand {
     Status(ControlArgs),
     /// What it holds in custody, and why each message waits.
     Queue(ControlArgs),
-    /// Its links, what went over them and who is attached.
-    Links(ControlArgs),
+    /// Its links, what went over them, who is attached; airtime used, and how good each one is.
+    #[command(after_help = LINKS_HELP)]
+    Links(LinksArgs),
     /// Show or order emission control: free, minimize, receive-only or silent.
     #[command(after_help = EMCON_HELP)]
     Emcon(EmconArgs),
@@ -25,6 +26,27 @@ pub struct ControlArgs {
     /// The operator socket, `control` in the gateway's configuration.
     #[arg(long, value_name = "PATH")]
     pub control: PathBuf,
+}
+
+const LINKS_HELP: &str = "\
+With --quality, for each link of the last hour: how busy the air was (one column a minute, oldest first; the height is
+the share of the minute that was sent or heard), the goodput of the last ten minutes, repeated and damaged frames, and
+for each neighbour how long it takes to answer and how many bytes arrive wrong, both ways.
+
+Examples:
+  picket gateway links --control run/gw1.ctl
+  picket gateway links --quality --control run/gw1.ctl
+  picket gateway links --json --control run/gw1.ctl       every figure of the last 60 minutes";
+
+/// Arguments of `gateway links`.
+#[derive(Clone, Debug, Args)]
+pub struct LinksArgs {
+    /// Show how good each link is, too.
+    #[arg(long)]
+    pub quality: bool,
+    /// Where.
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 const EMCON_HELP: &str = "\

@@ -9,7 +9,7 @@ use crate::via::Via;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-pub use gateway::{ControlArgs, EmconArgs, GatewayCommand, RosterToGatewayArgs};
+pub use gateway::{ControlArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, SendArgs, SentArgs};
 pub use provision::{
     DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,

@@ -1,6 +1,6 @@
 //! `picket gateway`: the operator's view, over the gateway's control socket.
 
-use crate::cli::{ControlArgs, RosterToGatewayArgs};
+use crate::cli::{ControlArgs, LinksArgs, RosterToGatewayArgs};
 use crate::duration::short;
 use crate::error::{Exit, Failure};
 use crate::files;
@@ -23,6 +23,22 @@ pub fn gateway(request: &Request, args: &ControlArgs, out: &Output) -> Result<()
         Reply::Emcon(emcon) => super::emcon::show(&emcon, out),
         Reply::Roster { version } => show_roster(version, out),
         Reply::Error { message, next, .. } => Err(Failure::usage(message, next)),
+    }
+}
+
+/// `gateway links`.
+///
+/// # Errors
+/// [`Exit::NoGateway`] when none answers there.
+pub fn gateway_links(args: &LinksArgs, out: &Output) -> Result<(), Failure> {
+    match ask(&args.control.control, &Request::Links)? {
+        Reply::Links(links) => {
+            show_links(&links, out)?;
+            let texts = links.iter().filter(|_| args.quality).filter_map(super::quality::text);
+            texts.into_iter().try_for_each(|text| out.say(&text))
+        }
+        Reply::Error { message, next, .. } => Err(Failure::usage(message, next)),
+        other => Err(Failure::internal(format!("the gateway answered something else: {other:?}"))),
     }
 }
 

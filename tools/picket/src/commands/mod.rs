@@ -3,6 +3,7 @@
 mod emcon;
 mod gateway;
 mod inbox;
+mod quality;
 mod read;
 mod send;
 mod sent;
@@ -18,7 +19,7 @@ use std::future::Future;
 use tokio::time::{Duration, Instant};
 
 pub use emcon::gateway_emcon;
-pub use gateway::{gateway, gateway_roster};
+pub use gateway::{gateway, gateway_links, gateway_roster};
 pub use inbox::inbox;
 pub use read::read;
 pub use send::send;
