@@ -4,8 +4,9 @@
 
 use crate::api::{Offer, OfferId};
 use crate::limits::{ANNOUNCEMENTS_EACH, AWAITED_PROBES};
-use crate::offers::{Offers, Pick, Tx, coded};
+use crate::offers::{Offers, Tx, coded};
 use crate::peer::Peer;
+use crate::pick::Pick;
 use alloc::vec::Vec;
 use picket_codes::fountain::Encoder;
 

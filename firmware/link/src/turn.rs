@@ -255,7 +255,7 @@ impl Turn {
     pub(crate) fn sent(&mut self, now: Instant, end: Instant, air: Duration, to: Option<Index>, last: bool) {
         let left = self.budget(now).saturating_sub(air);
         self.new_session(now);
-        self.used = self.used + air;
+        self.used += air;
         self.draws = self.draws.wrapping_add(1);
         if !self.in_burst(now) && matches!(self.last, Last::Spoke { asking: true, .. }) {
             self.unanswered = self.unanswered.saturating_add(1);

@@ -1,0 +1,113 @@
+//! What goes out next, and how strongly coded (spec §50.3, §50.11).
+
+use crate::api::OfferId;
+use crate::limits::{DATA_PROBE_MAX, DATA_PROBES, FRAGMENT_OVERHEAD};
+use crate::offers::{Offers, Tx};
+use crate::peer::{Peer, Rank};
+use picket_codes::shield::Level;
+use picket_wire::Index;
+use picket_wire::time::Instant;
+
+/// What to send next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// The parcel in one frame.
+    Whole(OfferId),
+    /// So many symbols of it.
+    Symbols(OfferId, u16),
+    /// "What do you owe me for this?"
+    Poll(OfferId),
+    /// "Symbols of this will go to everyone, and are meant for you."
+    Announce(OfferId),
+}
+
+impl Pick {
+    pub(crate) const fn id(self) -> OfferId {
+        match self {
+            Self::Whole(id) | Self::Symbols(id, _) | Self::Poll(id) | Self::Announce(id) => id,
+        }
+    }
+}
+
+impl Offers {
+    /// Whether anything may be sent at once (probes not counted).
+    pub(crate) fn is_ready(&self) -> bool {
+        self.peers.values().any(|p| p.probing().is_none() && !p.ready.is_empty())
+    }
+
+    /// What goes out next: the most urgent over all neighbours; a silent one gets a probe when it is due.
+    pub(crate) fn pick(&self, now: Instant) -> Option<Pick> {
+        let best = self.peers.values().filter_map(|p| self.candidate(p, now)).min()?;
+        let tx = self.txs.get(&best.2)?;
+        let probe = self.peers.get(&tx.offer.to).and_then(Peer::probing);
+        if let Some((id, left)) = self.peers.get(&tx.offer.to).and_then(Peer::blind) {
+            return Some(match &tx.coded {
+                Some(coded) => Pick::Symbols(id, left.min(self.fitting_symbols(tx.offer.to, coded.symbol()))),
+                None => Pick::Whole(id),
+            });
+        }
+        Some(match (&tx.coded, probe) {
+            (Some(_), Some(_)) if tx.membership.is_some_and(|m| !m.knows) => Pick::Announce(best.2),
+            _ if tx.ask => Pick::Poll(best.2),
+            (Some(_), None) if self.untold(tx).is_some() => Pick::Announce(self.untold(tx).unwrap_or(best.2)),
+            (None, None) => Pick::Whole(best.2),
+            (None, Some(n)) if n < DATA_PROBES && !tx.arrived && tx.offer.bytes.len() <= DATA_PROBE_MAX => {
+                Pick::Whole(best.2)
+            }
+            (Some(coded), None) => match coded.due() {
+                0 => Pick::Poll(best.2),
+                due => Pick::Symbols(best.2, due.min(self.fitting_symbols(tx.offer.to, coded.symbol()))),
+            },
+            (_, Some(_)) => Pick::Poll(best.2),
+        })
+    }
+
+    fn candidate(&self, peer: &Peer, now: Instant) -> Option<Rank> {
+        let first = peer.ready.first().copied();
+        match peer.probe_at() {
+            None => first,
+            Some(at) if at > now => None,
+            Some(_) => match peer.blind() {
+                Some((id, _)) => self.txs.get(&id).map(Tx::rank),
+                None => first.or_else(|| self.txs.get(&peer.flying.first()?.1).map(Tx::rank)),
+            },
+        }
+    }
+
+    /// Symbols of `symbol` bytes in the next frame to this neighbour.
+    fn fitting_symbols(&self, to: Index, symbol: u8) -> u16 {
+        let Some(peer) = self.peers.get(&to) else { return 1 };
+        let symbols = peer.whole_limit(&self.shape).saturating_sub(FRAGMENT_OVERHEAD) / usize::from(symbol).max(1);
+        u16::try_from(symbols).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// How strongly a frame of `len` bytes to `to` is coded that goes alone.
+    pub(crate) fn level(&self, to: Index, len: usize) -> Level {
+        match self.peers.get(&to) {
+            Some(peer) => peer.rate.level_alone(len, self.shape.coded_max),
+            None => crate::rate::level_for_all(len),
+        }
+    }
+
+    /// The same for symbols of `id`: for a group, as its worst member needs it.
+    pub(crate) fn level_of_symbols(&self, id: OfferId, len: usize) -> Level {
+        let members = self.get(id).into_iter().chain(self.fellows(id));
+        let levels = members.filter_map(|tx| self.peers.get(&tx.offer.to)).map(|peer| {
+            let (level, fits) = peer.rate.level_long(self.shape.symbol, self.shape.coded_max);
+            // A frame cut for a better channel than this one.
+            if len <= fits { level } else { peer.rate.level_alone(len, self.shape.coded_max) }
+        });
+        levels.max_by_key(|level| level.parity()).unwrap_or(Level::ALL[0])
+    }
+
+    /// Whether anything else could follow at once after `pick`.
+    pub(crate) fn more_after(&self, pick: Pick) -> bool {
+        if let Pick::Symbols(id, symbols) = pick
+            && self.txs.get(&id).and_then(|tx| tx.coded.as_ref()).is_some_and(|coded| coded.due() > symbols)
+        {
+            return true;
+        }
+        let open = self.peers.values().filter(|p| p.probing().is_none());
+        open.flat_map(|p| p.ready.iter().take(2)).any(|rank| rank.2 != pick.id())
+    }
+}
