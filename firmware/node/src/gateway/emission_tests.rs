@@ -430,3 +430,54 @@ fn a_band_without_a_record_of_its_airtime_sends_nothing_and_says_why() {
     rig.tell(Input::Tick);
     assert!(rig.sent.contains_key(&BAND), "tried again, and then it goes");
 }
+
+/// E-57.1-1: relayed by radio is what is urgent; what is not waits, is offered nowhere, and says why.
+#[test]
+fn under_minimize_only_urgent_parcels_are_relayed_by_radio_and_the_queue_says_why_others_wait() {
+    let mut rig = Rig::new(Emcon::Free);
+    rig.up();
+    rig.run(Step::Hello(RADIO.0));
+    rig.later(Duration::from_secs(1));
+    rig.tell(Input::Emcon(Emcon::Minimize));
+    let before = rig.sent[&RADIO];
+    // Taken from the cable; the way on is the neighbour by radio.
+    rig.far.get_mut(&BAND).unwrap().down(rig.now);
+    rig.tell(Input::LinkDown(BAND, "test".into()));
+    let claim = TestDirectory::claim(BRAVO, GW2, 1);
+    rig.gateway.relay.follow(rig.now, claim);
+    for uplink in UPLINKS {
+        rig.tell(Input::UplinkUp(uplink));
+        let payload = published(rig.next, [Precedence::Routine, Precedence::Immediate][usize::from(uplink.0)]);
+        rig.next += 1;
+        rig.tell(Input::Arrived { uplink, delivery: DeliveryId(u64::from(uplink.0)), payload: &payload });
+        rig.tell(Input::UplinkDown(uplink, "test".into()));
+    }
+    rig.tell(Input::LinkDown(SOCKET, "test".into()));
+    let name = |i: Index| alloc::format!("#{}", i.0);
+    let queue = rig.gateway.queue(rig.now, &name);
+    let state = |p: &str| queue.iter().find(|q| q.precedence == p).unwrap().clone();
+    assert_eq!(state("immediate").state, "offered", "{queue:?}");
+    assert_eq!(state("routine").state, "held", "{queue:?}");
+    assert!(state("routine").why.contains("emission control"), "{queue:?}");
+    for _ in 0..20 {
+        rig.now += Duration::from_millis(100);
+        rig.tell(Input::Tick);
+    }
+    assert!(rig.sent[&RADIO] > before, "and the urgent one is on air");
+}
+
+/// A host that has not taken up what was asked for when silence comes: no link is left waiting for ever.
+#[test]
+fn transmissions_stopped_on_their_way_leave_no_link_stuck() {
+    let mut rig = Rig::new(Emcon::Free);
+    for (link, _) in LINKS {
+        rig.far.get_mut(&link).unwrap().up(rig.now);
+        rig.untold(Input::LinkUp(link));
+    }
+    rig.tell(Input::Emcon(Emcon::Silent));
+    assert!(rig.sent.contains_key(&SOCKET) && !rig.sent.contains_key(&RADIO));
+    rig.tell(Input::Emcon(Emcon::Free));
+    rig.later(Duration::from_secs(1));
+    assert!(rig.sent.contains_key(&RADIO), "greeted after release");
+    assert!(rig.gateway.counters().get(Count::OutputsStopped) > 0);
+}
