@@ -222,3 +222,6 @@ pub(crate) const POLL_LEN: usize = 3;
 
 /// Longest body of an announcement: type, eight bytes of identity, a length of three.
 pub(crate) const ANNOUNCE_LEN: usize = 12;
+
+/// A probe that left so lately may have ended the silence that it probed.
+pub(crate) const PROBE_GRACE: Duration = Duration::from_millis(500);

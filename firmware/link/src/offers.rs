@@ -2,7 +2,7 @@
 
 use crate::api::{Offer, OfferId, ParcelKind};
 use crate::group::{Group, Membership};
-use crate::limits::{FINISHED_OFFERS, PEERS_MAX, WHOLE_OVERHEAD};
+use crate::limits::{FINISHED_OFFERS, PEERS_MAX, PROBE_GRACE, WHOLE_OVERHEAD};
 use crate::outgoing::Transfer;
 use crate::peer::{Peer, Rank};
 use crate::pick::Pick;
@@ -203,14 +203,14 @@ impl Offers {
 
     /// An authentic frame of `from`; true when the owner is to be told of it.
     pub(crate) fn hear(&mut self, now: Instant, from: Index) -> bool {
-        let bounds = self.shape.bounds;
         let peer = self.peer_mut(from);
         let tell = peer.hear(now);
         if peer.break_silence() {
-            let wait = peer.rtt.wait(&bounds);
             let flying: Vec<OfferId> = peer.flying.iter().map(|(_, id)| *id).collect();
             for id in flying {
-                if self.txs.get(&id).is_some_and(|tx| tx.sent_end + wait <= now) {
+                // What was sent into the silence is lost, and must not come behind what is less urgent; only a probe that
+                // has just left may be about to be answered.
+                if self.txs.get(&id).is_some_and(|tx| tx.sent_end + PROBE_GRACE <= now) {
                     self.lose(id);
                 }
             }
