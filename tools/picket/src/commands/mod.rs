@@ -6,6 +6,7 @@ mod inbox;
 mod read;
 mod send;
 mod sent;
+mod silence;
 
 use crate::agent::protocol::{Reach, Reply, failed};
 use crate::agent::session::{Gone, Session};
@@ -23,6 +24,7 @@ pub use inbox::inbox;
 pub use read::read;
 pub use send::send;
 pub use sent::sent;
+pub use silence::emcon;
 
 /// Runs a command to its end on this thread.
 ///
