@@ -18,6 +18,7 @@ pub mod refusals;
 pub mod rows;
 pub mod run;
 pub mod runtime;
+pub mod silence;
 pub mod vault;
 pub mod via;
 

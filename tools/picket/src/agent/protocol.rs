@@ -27,7 +27,7 @@ pub struct Proof {
 }
 
 /// Version of this protocol.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a message carries, on its way between processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,8 @@ pub enum Request {
     MarkRead(String),
     /// Answered by [`Reply::Sent`].
     Sent,
+    /// Emission control, already written down in the home: follow it at once. Answered by [`Reply::Emcon`].
+    Emcon(String),
     /// Put the roster in this file in force. Answered by [`Reply::Roster`].
     Roster(String),
 }
@@ -133,6 +135,8 @@ pub enum Reply {
         /// It was in force already.
         same: bool,
     },
+    /// The state of emission control in force.
+    Emcon(String),
     /// Something the owner should know.
     Note(String),
     /// The last request was refused.

@@ -7,6 +7,7 @@ mod quality;
 mod read;
 mod send;
 mod sent;
+mod silence;
 
 use crate::agent::protocol::{Reach, Reply, failed};
 use crate::agent::session::{Gone, Session};
@@ -24,6 +25,7 @@ pub use inbox::inbox;
 pub use read::read;
 pub use send::send;
 pub use sent::sent;
+pub use silence::emcon;
 
 /// Runs a command to its end on this thread.
 ///
