@@ -107,6 +107,12 @@ impl Goodput {
         format!("{:.3}{twice} | {:.3}", mean(&self.fractions), least(&self.fractions))
     }
 
+    /// Seeds of transfers that did not end.
+    #[must_use]
+    pub fn unended(&self) -> Vec<u64> {
+        (1..).zip(&self.fractions).filter(|(_, f)| **f <= 0.0).map(|(seed, _)| seed).collect()
+    }
+
     /// Bytes on air of all seeds.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -221,8 +227,10 @@ pub fn group_of_four() -> Table {
         let weather = Weather::Loss(f64::from(percent) / 100.0);
         let ratios = links.map(|link| {
             let [one, four] = [1, 4].map(|receivers| measure_for(&link, weather, receivers));
-            let ended = four.fractions.iter().filter(|f| **f > 0.0).count() as u64;
-            let left = if ended < SEEDS { format!(" ({ended} of {SEEDS} ended)") } else { String::new() };
+            let left = match four.unended().as_slice() {
+                [] => String::new(),
+                seeds => format!(" (not in {} s: seeds {seeds:?})", GIVE_UP.as_secs()),
+            };
             format!("{:.3}{left}", four.bytes() as f64 / one.bytes() as f64)
         });
         table.row(&format!("{percent} % | {} | ≤ 1.3 | 4", ratios.join(" | ")));
