@@ -326,6 +326,14 @@ impl Offers {
         }
     }
 
+    /// Takes an offer out of what waits for an answer, without anything to send now.
+    pub(crate) fn park(&mut self, id: OfferId) {
+        let Some(tx) = self.txs.get_mut(&id) else { return };
+        if let (Some(due), Some(peer)) = (tx.due.take(), self.peers.get_mut(&tx.offer.to)) {
+            peer.flying.remove(&(due, id));
+        }
+    }
+
     pub(crate) fn make_ready(&mut self, id: OfferId) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };

@@ -77,11 +77,15 @@ impl Offers {
         if self.tell_again(id) {
             return self.make_ready(id);
         }
+        if self.waits_for_others(id) {
+            return self.park(id);
+        }
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let asked = core::mem::take(&mut tx.asked);
         match &mut tx.coded {
             Some(coded) => {
-                tx.ask = !asked || tx.arrived;
+                // Symbols of a group go to everyone: they wait for the word of the one that was asked.
+                tx.ask = !asked || tx.arrived || tx.membership.is_some();
                 if !tx.ask {
                     coded.nudge();
                 }
