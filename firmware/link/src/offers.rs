@@ -26,7 +26,7 @@ pub(crate) struct Tx {
     /// Its symbols, when it does not go whole.
     pub(crate) coded: Option<Transfer>,
     /// Its precedence, or a higher one for having waited.
-    urgency: Precedence,
+    pub(crate) urgency: Precedence,
     order: u64,
     charge: usize,
     /// How often it (or its current pass) was sent.

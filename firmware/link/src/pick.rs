@@ -5,7 +5,7 @@ use crate::limits::{DATA_PROBE_MAX, DATA_PROBES, FRAGMENT_OVERHEAD};
 use crate::offers::{Offers, Tx};
 use crate::peer::{Peer, Rank};
 use picket_codes::shield::Level;
-use picket_wire::Index;
+use picket_wire::{Index, Precedence};
 use picket_wire::time::Instant;
 
 /// What to send next.
@@ -32,12 +32,15 @@ impl Pick {
 impl Offers {
     /// Whether anything may be sent at once (probes not counted).
     pub(crate) fn is_ready(&self) -> bool {
-        self.peers.values().any(|p| p.probing().is_none() && !p.ready.is_empty())
+        self.peers.values().any(|p| p.probing().is_none() && self.first_ready(p).is_some())
     }
 
-    /// What goes out next: the most urgent over all neighbours; a silent one gets a probe when it is due.
-    pub(crate) fn pick(&self, now: Instant) -> Option<Pick> {
+    /// What goes out next: the most urgent over all neighbours, among equals what is for the one `spoken_to` in this
+    /// turn, because it answers at its end; a silent one gets a probe when it is due.
+    pub(crate) fn pick(&self, now: Instant, spoken_to: Option<Index>) -> Option<Pick> {
         let best = self.peers.values().filter_map(|p| self.candidate(p, now)).min()?;
+        let same = spoken_to.and_then(|to| self.candidate(self.peers.get(&to)?, now));
+        let best = same.filter(|same| same.0 == best.0).unwrap_or(best);
         let tx = self.txs.get(&best.2)?;
         let probe = self.peers.get(&tx.offer.to).and_then(Peer::probing);
         if let Some((id, left)) = self.peers.get(&tx.offer.to).and_then(Peer::blind) {
@@ -62,8 +65,32 @@ impl Offers {
         })
     }
 
+    /// Whether `id` is being sent without hope of an answer.
+    pub(crate) fn is_blind(&self, id: OfferId) -> bool {
+        let peer = self.get(id).and_then(|tx| self.peers.get(&tx.offer.to));
+        peer.and_then(Peer::blind).is_some_and(|(of, _)| of == id)
+    }
+
+    /// The first offer to this neighbour that may go now. On a radio a parcel does not go out while a more urgent one is
+    /// unanswered there: that one may have been lost, and would arrive behind it. Transfers take so long that it makes
+    /// no difference to them.
+    fn first_ready(&self, peer: &Peer) -> Option<Rank> {
+        let barrier = if self.shape.in_order { self.unanswered_urgency(peer) } else { None };
+        let goes = |rank: &&Rank| {
+            let behind = barrier.is_some_and(|barrier| rank.0.0 < barrier);
+            !behind || self.txs.get(&rank.2).is_some_and(|tx| tx.coded.is_some() || tx.ask)
+        };
+        peer.ready.iter().find(goes).copied()
+    }
+
+    /// The highest urgency among parcels whose answer is waited for.
+    fn unanswered_urgency(&self, peer: &Peer) -> Option<Precedence> {
+        let waiting = peer.flying.iter().filter_map(|(_, id)| self.txs.get(id));
+        waiting.filter(|tx| tx.coded.is_none() && !tx.arrived).map(|tx| tx.urgency).max()
+    }
+
     fn candidate(&self, peer: &Peer, now: Instant) -> Option<Rank> {
-        let first = peer.ready.first().copied();
+        let first = self.first_ready(peer);
         match peer.probe_at() {
             None => first,
             Some(at) if at > now => None,
@@ -100,14 +127,24 @@ impl Offers {
         levels.max_by_key(|level| level.parity()).unwrap_or(Level::ALL[0])
     }
 
-    /// Whether anything else could follow at once after `pick`.
+    /// Whether anything else could follow at once after `pick`; where stations take turns, for the same neighbour, who
+    /// answers before anything goes to another.
     pub(crate) fn more_after(&self, pick: Pick) -> bool {
         if let Pick::Symbols(id, symbols) = pick
             && self.txs.get(&id).and_then(|tx| tx.coded.as_ref()).is_some_and(|coded| coded.due() > symbols)
         {
             return true;
         }
-        let open = self.peers.values().filter(|p| p.probing().is_none());
-        open.flat_map(|p| p.ready.iter().take(2)).any(|rank| rank.2 != pick.id())
+        // What is less urgent than this parcel waits for its answer.
+        let picked = self.txs.get(&pick.id());
+        let alone = picked.filter(|tx| self.shape.in_order && tx.coded.is_none()).map(|tx| (tx.offer.to, tx.urgency));
+        let waits = |rank: &Rank| {
+            let tx = self.txs.get(&rank.2);
+            tx.is_none_or(|tx| alone.is_some_and(|(to, urgency)| tx.offer.to == to && tx.coded.is_none() && tx.urgency < urgency))
+        };
+        let to = picked.filter(|_| self.shape.half).map(|tx| tx.offer.to);
+        let here = |index: &Index| to.is_none_or(|to| *index == to);
+        let open = self.peers.iter().filter(|(index, p)| p.probing().is_none() && here(index)).map(|(_, p)| p);
+        open.filter_map(|p| p.ready.iter().find(|rank| rank.2 != pick.id())).any(|rank| !waits(rank))
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Shape {
     pub(crate) batch: bool,
     /// Whether a loss is likely to be noise that shorter frames escape.
     pub(crate) noisy: bool,
+    /// Whether parcels wait for the answers of more urgent ones: the medium may lose those.
+    pub(crate) in_order: bool,
     /// Whether an overdue answer is asked for before the parcel is sent again: the medium itself does not lose bytes.
     pub(crate) ask_first: bool,
     air_bps: Option<u32>,
@@ -67,6 +69,7 @@ impl Shape {
             blind: blind(config, frame_max),
             batch: stream && paced.is_none(),
             noisy: stream && paced.is_some(),
+            in_order: paced.is_some(),
             ask_first: stream && paced.is_none(),
             air_bps: paced,
         }
