@@ -39,8 +39,8 @@ const MEMORY: [Figure; 5] = [
     ("per neighbour that was heard and is silent, fixed", per_neighbour),
     ("per envelope of 60 kB that is being sent, its own bytes included", per_sending),
     ("per envelope of 60 kB that is being received, half of it there", per_receiving),
-    ("more for a moment, when the first symbols of 60 kB are made", at_encoding),
-    ("more for a moment, when 60 kB are decoded, one frame of twelve lost", at_decoding),
+    ("at most beyond the envelope itself, while the first symbols of 60 kB are made", at_encoding),
+    ("at most beyond what was received, while 60 kB are decoded of which one frame in twelve was lost", at_decoding),
 ];
 
 /// Prints one figure of memory, for [`in_a_fresh_process`].
