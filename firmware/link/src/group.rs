@@ -93,6 +93,12 @@ impl Offers {
         may_start
     }
 
+    /// Whether the neighbour of `id` knows what will come, and others of its group do not yet.
+    pub(crate) fn waits_for_others(&self, id: OfferId) -> bool {
+        let membership = self.get(id).and_then(|tx| tx.membership);
+        membership.is_some_and(|m| m.knows && !self.may_start(m.group))
+    }
+
     fn members(&self, group: u64) -> impl Iterator<Item = &Tx> {
         let members = self.groups.get(&group).map(|g| g.members.as_slice()).unwrap_or_default();
         members.iter().filter_map(|member| self.get(*member))

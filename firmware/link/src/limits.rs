@@ -225,3 +225,7 @@ pub(crate) const ANNOUNCE_LEN: usize = 12;
 
 /// A probe that left so lately may have ended the silence that it probed.
 pub(crate) const PROBE_GRACE: Duration = Duration::from_millis(500);
+
+/// Questions in a row that a neighbour may leave unanswered in the middle of a transfer before it counts as silent: with
+/// half of all frames lost it is wrongly taken for silent once in ten.
+pub(crate) const TRANSFER_GRACE: u32 = 8;

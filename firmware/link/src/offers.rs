@@ -35,6 +35,8 @@ pub(crate) struct Tx {
     /// Length and strength of its frame sent last.
     pub(crate) sent_as: (usize, Level),
     due: Option<Instant>,
+    /// What was sent last is answered at once, in the turn that it hands over: nothing has to be made durable for it.
+    pub(crate) quick: bool,
     /// The next transmission is a poll.
     pub(crate) ask: bool,
     pub(crate) asked: bool,
@@ -129,6 +131,7 @@ impl Offers {
             sent_end: Instant::ZERO,
             sent_as: (0, Level::ALL[0]),
             due: None,
+            quick: false,
             ask: false,
             asked: false,
             arrived: false,
@@ -274,7 +277,13 @@ impl Offers {
         }
         if !stays_ready {
             peer.ready.remove(&tx.rank());
-            let due = end + if tx.tries > 1 { wait.times(2) } else { wait };
+            tx.quick = self.shape.half && !matches!(pick, Pick::Whole(_)) && peer.probing().is_none();
+            let due = end
+                + match tx.quick {
+                    true => self.shape.reply,
+                    false if tx.tries > 1 => wait.times(2),
+                    false => wait,
+                };
             tx.due = Some(due);
             peer.flying.insert((due, id));
         }
@@ -314,6 +323,14 @@ impl Offers {
                 }
                 Some(_) | None => {}
             }
+        }
+    }
+
+    /// Takes an offer out of what waits for an answer, without anything to send now.
+    pub(crate) fn park(&mut self, id: OfferId) {
+        let Some(tx) = self.txs.get_mut(&id) else { return };
+        if let (Some(due), Some(peer)) = (tx.due.take(), self.peers.get_mut(&tx.offer.to)) {
+            peer.flying.remove(&(due, id));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Answers that do not come (spec §50.6, §50.13): lost, when the neighbour was heard since; otherwise it is silent.
 
 use crate::api::{Framing, OfferId};
-use crate::limits::{SHRUNK_MIN, WHOLE_OVERHEAD};
+use crate::limits::{SHRUNK_MIN, TRANSFER_GRACE, WHOLE_OVERHEAD};
 use crate::offers::{Offers, Patience, Tx, coded};
 use crate::outgoing::Transfer;
 use crate::peer::Peer;
@@ -16,8 +16,12 @@ impl Offers {
         for index in waiting {
             while let Some(id) = self.overdue(index, now, patience) {
                 let Some(peer) = self.peers.get_mut(&index) else { break };
-                let sent_end = self.txs.get(&id).map_or(Instant::ZERO, |tx| tx.sent_end);
-                if peer.heard.is_some_and(|heard| heard >= sent_end) {
+                let tx = self.txs.get(&id);
+                let sent_end = tx.map_or(Instant::ZERO, |tx| tx.sent_end);
+                // In a transfer on a lossy channel several questions in a row may be lost, and it goes on meanwhile.
+                let patient = tx.is_some_and(|tx| tx.coded.is_some()) && peer.unanswered < TRANSFER_GRACE;
+                if peer.heard.is_some_and(|heard| heard >= sent_end || patient) {
+                    peer.unanswered += 1;
                     self.lose(id);
                 } else {
                     peer.fall_silent(now);
@@ -51,9 +55,10 @@ impl Offers {
         if peer.probing().is_some() {
             return None;
         }
-        let (due, _) = peer.flying.first()?;
+        let (due, id) = peer.flying.first()?;
+        let quick = self.txs.get(id).is_some_and(|tx| tx.quick);
         let turn = patience.burst_end + peer.rtt.wait(&self.shape.bounds);
-        Some((*due).max(if self.shape.half { turn } else { *due }).max(patience.busy_until))
+        Some((*due).max(if self.shape.half && !quick { turn } else { *due }).max(patience.busy_until))
     }
 
     /// When [`Offers::expire`] has something to do.
@@ -72,11 +77,15 @@ impl Offers {
         if self.tell_again(id) {
             return self.make_ready(id);
         }
+        if self.waits_for_others(id) {
+            return self.park(id);
+        }
         let Some(tx) = self.txs.get_mut(&id) else { return };
         let asked = core::mem::take(&mut tx.asked);
         match &mut tx.coded {
             Some(coded) => {
-                tx.ask = !asked || tx.arrived;
+                // Symbols of a group go to everyone: they wait for the word of the one that was asked.
+                tx.ask = !asked || tx.arrived || tx.membership.is_some();
                 if !tx.ask {
                     coded.nudge();
                 }

@@ -28,8 +28,11 @@ impl Link {
             return self.broadcast(now, unmasked, keys);
         }
         if unmasked.to() != keys.me().low() {
-            let reserve = self.reserved_by(&unmasked);
-            self.turn.overheard(now, reserve);
+            // A damaged frame names anybody; one between two that are there is taken for talk of others.
+            if ![unmasked.to(), unmasked.from()].into_iter().any(|low| keys.stations(low).is_empty()) {
+                let reserve = self.reserved_by(&unmasked);
+                self.turn.overheard(now, reserve);
+            }
             return Err(Drop::NotForUs);
         }
         match answered(&unmasked) {

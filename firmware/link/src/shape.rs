@@ -31,6 +31,8 @@ pub(crate) struct Shape {
     pub(crate) bytes: usize,
     /// How long to wait for an answer.
     pub(crate) bounds: Bounds,
+    /// Half duplex: until the neighbour has used the turn it was given, or not: then the next slot is ours.
+    pub(crate) reply: Duration,
     /// How long a station may be on air before it is heard: a packet is heard at its end.
     pub(crate) blind: Duration,
     /// Whether several frames may be given to the medium at once.
@@ -61,6 +63,7 @@ impl Shape {
             parcels,
             bytes,
             bounds: bounds(config, frame_max),
+            reply: config.turn_round + SLOT + blind(config, frame_max),
             blind: blind(config, frame_max),
             batch: stream && paced.is_none(),
             noisy: stream && paced.is_some(),
