@@ -91,7 +91,7 @@ pub fn link_bytes(data: &[u8]) {
         rest = left;
         station.link.receive(now, piece, &station.keys);
         let _ = (station.take_events(now, true), station.transmit(now));
-        now = now + Duration::from_millis(u64::from(*len));
+        now += Duration::from_millis(u64::from(*len));
     }
 }
 
@@ -158,7 +158,7 @@ impl Station {
     fn answer(&mut self, now: Instant, arrival: &Arrival, may_refuse: bool) {
         self.arrivals += 1;
         let owed = arrival.owed();
-        if may_refuse && self.arrivals % 5 == 0 {
+        if may_refuse && self.arrivals.is_multiple_of(5) {
             self.link.refuse(now, owed, RefuseReason::Full, Duration::from_secs(1));
             return;
         }
@@ -311,7 +311,7 @@ pub fn link_pair(data: &[u8]) {
                 station.link.up(air.now);
             }
             8 => air.offer(side, value, usize::from(value) * 16, &[peer, 2]),
-            _ => air.now = air.now + Duration::from_millis(u64::from(value) * 40),
+            _ => air.now += Duration::from_millis(u64::from(value) * 40),
         }
         let medium = match what {
             6 => Medium::Damages(value),

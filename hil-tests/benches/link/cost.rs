@@ -34,10 +34,13 @@ const SHOWN: [&str; 10] = [
 ];
 
 /// What is measured, and how.
-const MEMORY: [(&str, fn() -> Option<f64>); 3] = [
+type Figure = (&'static str, fn() -> Option<f64>);
+const MEMORY: [Figure; 5] = [
     ("per neighbour that was heard and is silent, fixed", per_neighbour),
     ("per envelope of 60 kB that is being sent, its own bytes included", per_sending),
     ("per envelope of 60 kB that is being received, half of it there", per_receiving),
+    ("at most beyond the envelope itself, while the first symbols of 60 kB are made", at_encoding),
+    ("at most beyond what was received, while 60 kB are decoded of which one frame in twelve was lost", at_decoding),
 ];
 
 /// Prints one figure of memory, for [`in_a_fresh_process`].
@@ -194,11 +197,61 @@ fn per_receiving() -> Option<f64> {
     Some(average(grown, TRANSFERS))
 }
 
+/// The most beyond what is kept, while an envelope of 60 kB begins to be sent.
+fn at_encoding() -> Option<f64> {
+    let mut sender = Station::new(0, 2, &Link::fec(9_600));
+    sender.queue(0, &PARCEL);
+    let before = forget_peak()?;
+    let mut now = Instant::ZERO;
+    while sender.frames().0 < 4 && now < PATIENCE {
+        while sender.serve(now).is_some() {}
+        now = sender.next_wake()?;
+    }
+    Some(average(peak()?.saturating_sub(before), 1))
+}
+
+/// The most beyond what is there at three quarters, until an envelope of 60 kB has arrived.
+fn at_decoding() -> Option<f64> {
+    let link = Link::fec(9_600);
+    let (mut sender, mut receiver) = (Station::new(0, 2, &link), Station::new(1, 2, &link));
+    sender.queue(0, &PARCEL);
+    let (mut now, mut frames, mut sent, mut before) = (Instant::ZERO, 0, 0, None);
+    while receiver.arrived.is_empty() && now < PATIENCE {
+        while let Some(bytes) = sender.serve(now) {
+            (frames, sent) = (frames + 1, sent + bytes.len());
+            if frames % 12 != 0 {
+                receiver.hear(now, &bytes);
+            }
+        }
+        while let Some(bytes) = receiver.serve(now) {
+            sender.hear(now, &bytes);
+        }
+        if before.is_none() && sent > PARCEL.len * 3 / 4 {
+            before = Some(forget_peak()?);
+        }
+        now += Duration::from_millis(5);
+    }
+    Some(average(peak()?.saturating_sub(before?), 1))
+}
+
 const PARCEL: Parcel = Parcel { from: 0, to: 1, len: 60_000, precedence: Precedence::Routine };
 
 #[allow(clippy::cast_precision_loss)]
 fn average(bytes: u64, of: usize) -> f64 {
     bytes as f64 / of as f64
+}
+
+/// Forgets how much memory this process had at most; what it has now.
+fn forget_peak() -> Option<u64> {
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    peak()
+}
+
+/// The most resident bytes since then.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1_024)
 }
 
 /// Resident bytes of this process.
