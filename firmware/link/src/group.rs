@@ -153,6 +153,10 @@ impl Offers {
         g.members.retain(|member| *member != id);
         if g.members.is_empty() {
             self.groups.remove(&group);
+        } else if self.may_start(group) {
+            // Those that waited for the one that is gone.
+            let parked: Vec<OfferId> = self.members(group).filter(|tx| tx.parked).map(|tx| tx.offer.id).collect();
+            parked.into_iter().for_each(|member| self.make_ready(member));
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Tx {
     pub(crate) asked: bool,
     /// The neighbour says that all of it has arrived.
     pub(crate) arrived: bool,
+    /// It waits for others of its group, with nothing to send and no answer to come.
+    pub(crate) parked: bool,
     /// Its group, when one transmission serves several neighbours.
     pub(crate) membership: Option<Membership>,
 }
@@ -135,6 +137,7 @@ impl Offers {
             ask: false,
             asked: false,
             arrived: false,
+            parked: false,
             membership: None,
             offer,
         };
@@ -329,6 +332,7 @@ impl Offers {
     /// Takes an offer out of what waits for an answer, without anything to send now.
     pub(crate) fn park(&mut self, id: OfferId) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
+        tx.parked = true;
         if let (Some(due), Some(peer)) = (tx.due.take(), self.peers.get_mut(&tx.offer.to)) {
             peer.flying.remove(&(due, id));
         }
@@ -336,6 +340,7 @@ impl Offers {
 
     pub(crate) fn make_ready(&mut self, id: OfferId) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
+        tx.parked = false;
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
         if let Some(due) = tx.due.take() {
             peer.flying.remove(&(due, id));

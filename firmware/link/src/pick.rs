@@ -5,8 +5,8 @@ use crate::limits::{DATA_PROBE_MAX, DATA_PROBES, FRAGMENT_OVERHEAD};
 use crate::offers::{Offers, Tx};
 use crate::peer::{Peer, Rank};
 use picket_codes::shield::Level;
-use picket_wire::{Index, Precedence};
 use picket_wire::time::Instant;
+use picket_wire::{Index, Precedence};
 
 /// What to send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,9 @@ impl Offers {
         let alone = picked.filter(|tx| self.shape.in_order && tx.coded.is_none()).map(|tx| (tx.offer.to, tx.urgency));
         let waits = |rank: &Rank| {
             let tx = self.txs.get(&rank.2);
-            tx.is_none_or(|tx| alone.is_some_and(|(to, urgency)| tx.offer.to == to && tx.coded.is_none() && tx.urgency < urgency))
+            tx.is_none_or(|tx| {
+                alone.is_some_and(|(to, urgency)| tx.offer.to == to && tx.coded.is_none() && tx.urgency < urgency)
+            })
         };
         let to = picked.filter(|_| self.shape.half).map(|tx| tx.offer.to);
         let here = |index: &Index| to.is_none_or(|to| *index == to);
