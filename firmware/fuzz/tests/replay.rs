@@ -50,7 +50,7 @@ fn seeds_cut_and_damaged_pass_too() {
     }
 }
 
-/// Inputs of `open/link_pair`: groups of which somebody gets nothing for ever, or is never asked whether he has it.
+/// Inputs of `open/link_pair`: of a group somebody gets nothing for ever.
 /// Whoever mends it moves them to the corpus.
 #[test]
 #[ignore = "open findings"]
