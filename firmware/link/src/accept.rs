@@ -32,10 +32,15 @@ impl Link {
                     Err(back) => frame = back,
                 }
             }
-            let ended: Vec<[u8; 17]> = self.offers.finished(peer, prefix).map(|f| f.suffix).collect();
-            for suffix in ended {
+            let ended: Vec<_> = self.offers.finished(peer, prefix).map(|f| (f.suffix, f.source)).collect();
+            for (suffix, source) in ended {
                 match try_key(&mut self.hop_keys, frame, peer, &suffix, keys) {
-                    Ok(_) => {
+                    Ok(authentic) => {
+                        if let (Some((identity, source)), Ok(Body::Control(Control::AckDelivered { token, .. }))) =
+                            (source, authentic.body())
+                        {
+                            self.events.push_back(Event::DeliveredLate { identity, source, token });
+                        }
                         self.authentic(now, peer);
                         self.turn.heard(false);
                         return Err(Drop::StaleAnswer);

@@ -137,7 +137,8 @@ impl Offers {
         let shape = self.shape;
         let limit = self.get(id).and_then(|tx| self.peers.get(&tx.offer.to)).map_or(0, |p| p.whole_limit(&shape));
         if let Some(tx) = self.tx_mut(id) {
-            tx.coded = coded(&tx.offer, limit, &shape).or_else(|| tx.coded.take());
+            // By now it may fit a frame.
+            tx.coded = coded(&tx.offer, limit, &shape);
         }
     }
 

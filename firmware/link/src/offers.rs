@@ -12,9 +12,10 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use picket_codes::shield::Level;
 use picket_wire::control::{Control, NEED_UNKNOWN, offer_of};
+use picket_wire::envelope::Envelope;
 use picket_wire::frame::ack_suffix;
 use picket_wire::time::Instant;
-use picket_wire::{Index, Precedence};
+use picket_wire::{Identity, Index, Precedence};
 
 /// One parcel on its way.
 #[derive(Debug)]
@@ -60,6 +61,8 @@ pub(crate) struct Finished {
     pub(crate) to: Index,
     pub(crate) prefix: u16,
     pub(crate) suffix: [u8; 17],
+    /// Whose envelope it was: a delivered token that comes too late still belongs to somebody.
+    pub(crate) source: Option<(Identity, Index)>,
 }
 
 /// Until when answers are not overdue though their time is up.
@@ -167,7 +170,9 @@ impl Offers {
             self.finished.pop_front();
         }
         let prefix = tx.offer.identity.prefix();
-        self.finished.push_back(Finished { to: tx.offer.to, prefix, suffix: tx.suffix });
+        let envelope = Envelope::parse(&tx.offer.bytes).ok().filter(|_| tx.offer.kind == ParcelKind::Envelope);
+        let source = envelope.map(|envelope| (tx.offer.identity, envelope.header().source));
+        self.finished.push_back(Finished { to: tx.offer.to, prefix, suffix: tx.suffix, source });
         Some(tx)
     }
 

@@ -20,7 +20,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use picket_link::gate::Traffic;
 use picket_link::{Emcon, Emission, Event, Gate, Link, Offer};
-use picket_wire::control::{Claim, Control, Hello, RefuseReason, Token};
+use picket_wire::control::{Claim, Control, Hello, Receipt, ReceiptKind, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Identity, Index, Precedence};
 use stage::{Attached, Attaching, Searching, Stage};
@@ -325,6 +325,11 @@ impl Leaf {
                     self.outcomes.push_back(Outcome::Accepted { offer, delivered });
                 }
             }
+            Event::DeliveredLate { identity, source, token } => {
+                let kind = ReceiptKind::Delivered;
+                let receipt = Receipt { to: source, hops: 0, id: identity.id(), kind, token };
+                self.outcomes.extend(self.receipt(receipt).map(Outcome::Arrived));
+            }
             Event::Refused { offer, reason, retry } => {
                 if self.offered.remove(&offer) {
                     // It had taken custody before: only its acknowledgement was lost.
@@ -340,6 +345,16 @@ impl Leaf {
             }
             Event::Control { from, message } => self.on_control(now, from, message, directory),
         }
+    }
+
+    /// A receipt as if it had come in a frame of its own.
+    fn receipt(&self, receipt: Receipt) -> Option<Arrival> {
+        let Stage::Attached(attached) = &self.stage else { return None };
+        let message = Control::Receipt(receipt);
+        let mut buffer = [0; picket_wire::limits::CONTROL_MAX];
+        let bytes = message.encode(&mut buffer).ok()?.to_vec();
+        let (from, identity) = (attached.claim.gateway, message.parcel_identity()?);
+        Some(Arrival { from, kind: ParcelKind::Control, identity, bytes })
     }
 
     /// An authentic frame of this station was heard.

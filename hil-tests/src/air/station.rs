@@ -224,7 +224,7 @@ impl Station {
                 self.may_offer = true;
             }
             Event::Refused { offer, reason, .. } => panic!("nobody here refuses: {offer:?} {reason:?}"),
-            Event::Heard(_) | Event::Control { .. } => {}
+            Event::Heard(_) | Event::Control { .. } | Event::DeliveredLate { .. } => {}
         }
     }
 

@@ -89,7 +89,6 @@ fn a_noisy_world_differs_from_the_drawn_one_in_its_radio_only() {
 /// merges the receipt with the answer by radio. The other one has withdrawn that offer meanwhile, because the broker's
 /// answer was there first: the receipt goes with the stale answer, and nobody sends it again.
 #[test]
-#[ignore = "open: a receipt merged with an answer that came too late is lost"]
 fn a_receipt_merged_with_an_answer_that_comes_too_late_is_not_lost() {
     let mut plan = Plan::noisy(69, 0.0)
         .fault(221, Fault::KillGateway(0))
