@@ -142,7 +142,7 @@ impl Station {
                 }
                 Event::Accepted { offer, .. } => accepted.extend(self.open.remove(&offer)),
                 Event::Refused { offer, .. } => drop(self.open.remove(&offer)),
-                Event::Heard(_) | Event::Control { .. } => {}
+                Event::Heard(_) | Event::Control { .. } | Event::DeliveredLate { .. } => {}
             }
         }
         (arrived, accepted)
