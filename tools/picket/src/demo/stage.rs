@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Bits a second on air.
 pub(super) const AIR_BPS: u32 = 9600;
+/// Its bit error rate: nothing for coded frames, the end for any other.
+const BIT_ERRORS: f64 = 1e-3;
 /// How long a change of state is waited for.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -50,14 +52,16 @@ impl Stage {
     pub(super) fn set(telling: &mut Telling) -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("picket-demo-{}", std::process::id()));
         let seed = u64::from(std::process::id());
-        let config = Config::new(AIR_BPS).half(Air::from_millis(20));
+        let config = Config::new(AIR_BPS).half(Air::from_millis(20)).ber(BIT_ERRORS);
         let radio = Line::open(config, seed, &folder.join("radio"), &["gw1", "gw2"]).map_err(trouble("the radio"))?;
         let broker_port = free_port()?;
         let target = SocketAddr::from(([127, 0, 0, 1], broker_port));
         let broker = broker::start(broker_port)?;
         wait("the broker to listen", || TcpStream::connect(target).is_ok())?;
         let uplink = Proxy::start(target).map_err(trouble("the uplink"))?;
-        telling.leg(&format!("a broker on {target}, a half-duplex radio of {AIR_BPS} bit/s over two serial ports"))?;
+        telling.leg(&format!(
+            "a broker on {target}, a half-duplex radio of {AIR_BPS} bit/s over two serial ports, one bit in a thousand wrong"
+        ))?;
         let mission = folder.join("mission");
         provision(&mission, &uplink, &radio)?;
         telling.leg("a mission: members alpha and bravo, gateways gw1 and gw2, keys made on each device")?;
