@@ -10,7 +10,8 @@ from pathlib import Path
 
 import picket_hop as hop
 import picket_roster as roster
-from picket_spec import (CANNOT_OPEN, FILE, TEXT, Content, Envelope, Receiver, Refused, Sender, Session, compressed,
+from member import PADDING, content_of, fields_of
+from picket_spec import (Content, Envelope, Receiver, Refused, Sender, Session, compressed,
                          derive_key_pair, identity, lifetime_code, lifetime_seconds, point, receiver_root, secret_key,
                          sender_root, message_key_at, unseal)
 
@@ -42,15 +43,6 @@ def load(folder, name):
 def unhex(text): return bytes.fromhex(text)
 
 
-def content_of(fields):
-    body = fields["body"]
-    kind = TEXT if "text" in body else FILE if "file" in body else CANNOT_OPEN
-    data = body["text"].encode() if kind == TEXT else unhex(body["bytes" if kind == FILE else "cannot_open"])
-    prekey = fields["prekey"] and (fields["prekey"]["id"], unhex(fields["prekey"]["key"]))
-    original = fields["original"] and unhex(fields["original"])
-    return Content(kind, data, fields["lifetime"], fields["sent_s"], body.get("file", "").encode(), original, prekey)
-
-
 def check_seal(v):
     mission, own, peer = unhex(v["mission"]), secret_key(unhex(v["alpha_ik_secret"])), point(unhex(v["bravo_ik"]))
     psk = unhex(v["psk"])
@@ -79,9 +71,8 @@ def check_seal(v):
 
 def check_message(sender, m):
     content = content_of(m["fields"])
-    padding = {"Off": "off", "Steps8": "steps8", "Steps16": "steps16", "Buckets": "buckets"}[m["padding"]]
-    same(content.encode(padding).hex(), m["content"], f"{m['name']}: content")
-    same(Content.decode(unhex(m["content"])), content, f"{m['name']}: fields")
+    same(content.encode(PADDING[m["padding"]]).hex(), m["content"], f"{m['name']}: content")
+    same(fields_of(Content.decode(unhex(m["content"]))), m["fields"], f"{m['name']}: fields")
     clear = Envelope.decode(unhex(m["envelope"]))
     sender.prekey = clear.prekey and sender.prekey
     sealed, delivered, read = sender.seal(unhex(m["content"]), kind=clear.kind, precedence=clear.precedence,

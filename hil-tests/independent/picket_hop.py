@@ -4,7 +4,7 @@ import hmac
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from picket_spec import WIRE_VERSION, Envelope, Reader, Refused, hkdf, mac, need, number, sha256, u8, u16
+from picket_spec import WIRE_VERSION, Envelope, Reader, hkdf, mac, need, number, sha256, u8, u16
 
 # --- 10.2, 10.3, 10.6, 10.7: hop frames ------------------------------------------------------------------------------
 
