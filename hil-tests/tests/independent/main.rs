@@ -39,8 +39,8 @@ fn pairs() -> impl Iterator<Item = (usize, usize)> {
 /// A mission whose members exist on both sides.
 fn world(rng: &mut Rng, python: &mut Python) -> Mission {
     let mission = Mission::draw(rng);
-    for n in 0..NAMES.len() {
-        python.must(&json!({ "op": "member", "name": NAMES[n], "keyfill": hex::encode(&mission.keyfills[n]) }));
+    for (name, keyfill) in NAMES.iter().zip(&mission.keyfills) {
+        python.must(&json!({ "op": "member", "name": name, "keyfill": hex::encode(keyfill) }));
     }
     mission
 }

@@ -105,7 +105,7 @@ fn claims_of_either_convince_the_other() {
     let (mut python, mut rng) = (Python::start(), Rng::new(seed() + 600));
     let mission = world(&mut rng, &mut python);
     let gateway = Index(GATEWAY as u16 + 1);
-    for n in 0..GATEWAY {
+    for (n, name) in NAMES.iter().enumerate().take(GATEWAY) {
         let (member, sequence) = (mission.member(n), rng.next_u64() as u32);
         let (own, id) = (member.index(), member.fill.mission());
         let ours = sign_claim(member.secrets.identity(), id, own, gateway, sequence).unwrap();
@@ -122,7 +122,7 @@ fn claims_of_either_convince_the_other() {
             let changed = flipped(&mut rng, &ours.signature.0, at);
             python.must_refuse(&claim(own.0, sequence, &changed), "a changed signature");
         }
-        let asked = json!({ "op": "claim", "as": NAMES[n], "gateway": gateway.0, "sequence": sequence });
+        let asked = json!({ "op": "claim", "as": name, "gateway": gateway.0, "sequence": sequence });
         let theirs: [u8; 64] = bytes(&python.must(&asked)["signature"]).try_into().unwrap();
         let identity = member.fill.owner().unwrap().identity;
         let claim = Claim { member: own, gateway, sequence, signature: Signature(theirs) };
