@@ -219,6 +219,19 @@ def check_keyfills(v):
     same(roster.pair_key(d, 2, 1).hex(), v["psk_1_2"][0], "psk from the pairing root")
 
 
+def check_verify(v, r):
+    mission, prints = unhex(v["mission"]), {}
+    for s in v["stations"]:
+        print_ = roster.fingerprint(mission, s["index"], unhex(s["identity"]), unhex(s["agreement"]))
+        prints[s["index"]] = print_
+        same((print_.hex(), roster.digits(print_)), (s["fingerprint"], s["digits"]), "fingerprint")
+    for p in v["pairs"]:
+        for a, b in (p["of"], reversed(p["of"])):
+            safety = roster.safety(mission, (a, prints[a]), (b, prints[b]))
+            same((safety.hex(), roster.words(safety)), (p["safety"], p["words"]), "safety")
+    same(roster.digits(unhex(r["roster"]["hash"])), v["roster_digits"], "roster digits")
+
+
 def number_of(key):
     return key.private_numbers().private_value.to_bytes(32, "big").hex()
 
@@ -227,6 +240,7 @@ def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "../../firmware/spec/vectors"
     check_seal(load(folder, "seal"))
     check_roster(load(folder, "roster"))
+    check_verify(load(folder, "verify"), load(folder, "roster"))
     check_envelopes(load(folder, "wire-envelopes"))
     check_keys(load(folder, "wire-keys"))
     check_frames(load(folder, "wire-frames"))

@@ -312,3 +312,24 @@ def read_request(data):
         point(key)
     verify(point(identity), b"PICKET-request", data[:-64], data[-64:])
     return Request(kind == 1, name, identity, agreement, keys)
+
+
+# --- 30.11: key verification -----------------------------------------------------------------------------------------
+
+def fingerprint(mission, index, identity, agreement):
+    return sha256(b"PICKET-fpr", mission, u16(index), identity, agreement)
+
+
+def safety(mission, one, other):
+    """Each side: index and fingerprint."""
+    (_, low), (_, high) = sorted((one, other))
+    return sha256(b"PICKET-safety", mission, low, high)
+
+
+def digits(data):
+    return " ".join(f"{number(data[at:at + 4]) % 100_000:05}" for at in range(0, 32, 4))
+
+
+def words(data):
+    """Positions in the list of 2 048."""
+    return [number(data) >> (256 - 11 * (n + 1)) & 0x7FF for n in range(12)]
