@@ -5,7 +5,7 @@
 //! one way and replies the other. Both sides are of the same user; the protocol is not a stable contract.
 
 use crate::error::{Exit, Failure};
-use crate::rows::{InboxRow, SentRow, StateRow};
+use crate::rows::{InboxRow, SentRow, StateRow, VerifyRow};
 use serde::{Deserialize, Serialize};
 
 /// First line, from the holder.
@@ -27,7 +27,7 @@ pub struct Proof {
 }
 
 /// Version of this protocol.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a message carries, on its way between processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,15 @@ pub enum Request {
     Sent,
     /// Put the roster in this file in force. Answered by [`Reply::Roster`].
     Roster(String),
+    /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
+    Verify(Option<String>),
+    /// The keys with this digest were compared with this member. Answered by [`Reply::Verify`].
+    Confirm {
+        /// Its name.
+        member: String,
+        /// Its fingerprint as hex.
+        sha256: String,
+    },
 }
 
 /// How far the holder's attachment is.
@@ -133,6 +142,13 @@ pub enum Reply {
         /// It was in force already.
         same: bool,
     },
+    /// What is to be compared, member by member, or a part of it.
+    Verify {
+        /// By index.
+        members: Vec<VerifyRow>,
+        /// Further parts follow.
+        more: bool,
+    },
     /// Something the owner should know.
     Note(String),
     /// The last request was refused.
@@ -163,6 +179,10 @@ impl Reply {
             Self::Sent { messages, more } => {
                 let last = messages.len();
                 parts(messages, |m, n| Self::Sent { messages: m, more: more || n < last })
+            }
+            Self::Verify { members, more } => {
+                let last = members.len();
+                parts(members, |m, n| Self::Verify { members: m, more: more || n < last })
             }
             other => vec![other],
         };
