@@ -45,6 +45,8 @@ pub enum ImportError {
     Upgrade(UpgradeError),
     /// We are not listed in it.
     NotListed,
+    /// ALARM: it lists keys as ours that are not.
+    NotOurKeys,
     /// The vault did not take it.
     Vault(VaultError),
 }
@@ -148,6 +150,10 @@ impl fmt::Display for ImportError {
             Self::Roster(e) => e.fmt(f),
             Self::Upgrade(e) => e.fmt(f),
             Self::NotListed => f.write_str("this roster does not list this device; nothing changed"),
+            Self::NotOurKeys => f.write_str(
+                "ALARM: this roster lists keys as this device's own that are not; nothing changed, tell the authority at \
+                 once",
+            ),
             Self::Vault(e) => e.fmt(f),
         }
     }

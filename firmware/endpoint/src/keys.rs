@@ -1,4 +1,4 @@
-//! Names in the vault (spec §70.8). One letter, then indices and ids in fixed width, so that scans are in order.
+//! Names in the vault (spec §70.9). One letter, then indices and ids in fixed width, so that scans are in order.
 
 use alloc::vec::Vec;
 use picket_wire::{Index, MessageId};

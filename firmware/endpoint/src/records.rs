@@ -1,4 +1,4 @@
-//! What the vault holds about messages (spec §70.8), in postcard.
+//! What the vault holds about messages (spec §70.9), in postcard.
 
 use crate::clock::Age;
 use crate::message::{Content, RefusedBecause, Shown, State, Step, optional_wall};

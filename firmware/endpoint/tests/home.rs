@@ -9,7 +9,8 @@ use picket_endpoint::{
     BodyError, CannotSeal, ComposeError, CreateError, Endpoint, Event, ImportError, MarkReadError, OpenError, State,
     Upgrade, Vault,
 };
-use picket_roster::{Kind, UpgradeError};
+use picket_roster::{IdentitySecret, Kind, Roster, UpgradeError};
+use picket_wire::Index;
 use picket_wire::time::{Duration, Instant};
 
 const S: Duration = Duration::from_secs(1);
@@ -238,6 +239,34 @@ fn rosters_only_go_forward_and_a_newcomer_is_reached() {
     assert_eq!(world.endpoint(0).roster().by_name("delta").unwrap().name, "delta", "durable");
     let id = world.send(0, "delta", "welcome");
     assert_eq!(world.state(0, id), State::Queued);
+}
+
+#[test]
+fn a_newer_roster_with_other_keys_for_us_is_refused_and_one_with_other_keys_for_a_peer_is_not() {
+    let mut world = pair(33);
+    let now = world.now;
+    let index = |at: usize| world.mission.indices[at];
+    let (us, peer) = (index(0), index(1));
+    let with = |find: &dyn Fn(&Roster<Vec<u8>>) -> [u8; 33]| {
+        let authority = &world.mission.authority;
+        let old = Roster::verify(world.mission.roster.clone(), &authority.public().unwrap()).unwrap();
+        let (key, mut signed) = (find(&old), old.bytes()[..old.bytes().len() - 64].to_vec());
+        let at = signed.windows(33).position(|w| w == key).unwrap();
+        // Another point: the same x with the other y.
+        signed[at] ^= 1;
+        signed[13] += 1;
+        assert_eq!(old.version() + 1, u32::from(signed[13]), "the last byte of the version");
+        let secret: [u8; 32] = authority.to_bytes()[10..42].try_into().unwrap();
+        let signature = IdentitySecret::from_bytes(&secret).unwrap().sign(b"PICKET-roster", &signed).unwrap();
+        [signed, signature.to_vec()].concat()
+    };
+    let agreement = |of: Index| move |r: &Roster<Vec<u8>>| r.station(of).unwrap().agreement.0;
+    let refused = [with(&agreement(us)), with(&|r| r.epoch_keys(us, 3).unwrap().r.0)];
+    let (taken, endpoint) = (with(&agreement(peer)), world.endpoint(0));
+    for roster in refused {
+        assert_eq!(endpoint.import_roster(now, roster), Err(ImportError::NotOurKeys));
+    }
+    assert_eq!(endpoint.import_roster(now, taken), Ok(Upgrade::Newer));
 }
 
 #[test]

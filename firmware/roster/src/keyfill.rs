@@ -220,8 +220,24 @@ impl<'a> Keyfill<'a> {
         let owner = self.owner()?;
         let same = secrets.identity().public() == Ok(owner.identity)
             && secrets.agreement().public() == Ok(owner.agreement)
-            && secrets.epochs() == owner.epochs;
+            && secrets.epochs() == owner.epochs
+            && (0..secrets.epochs()).all(|n| self.lists_own(secrets, owner.first_epoch, n));
         if same { Ok(()) } else { Err(KeyfillError::OtherDevice) }
+    }
+
+    /// Whether E, R and P of the `n`-th own epoch are those of the secrets, as far as these are not erased: whoever put
+    /// others there would read what is sent to them.
+    fn lists_own(&self, secrets: &DeviceSecrets, first_epoch: u32, n: u16) -> bool {
+        let (mine, theirs) = (secrets.first_epoch().checked_add(n.into()), first_epoch.checked_add(n.into()));
+        let seeds = mine.and_then(|epoch| secrets.seeds(epoch));
+        let listed = theirs.and_then(|epoch| self.roster.epoch_keys(self.parts.own, epoch));
+        match (seeds, listed) {
+            (Some(seeds), Some(listed)) => match seeds.public() {
+                Ok(own) => own == listed,
+                Err(e) => e == DeviceError::Erased,
+            },
+            (Some(_) | None, _) => false,
+        }
     }
 }
 

@@ -48,6 +48,7 @@ pub mod limits;
 mod psk;
 mod roster;
 mod station;
+mod verify;
 
 #[cfg(feature = "authority")]
 pub use authority::{AuthorityKey, DraftError, RosterDraft};
@@ -60,3 +61,4 @@ pub use keys::{AgreementSecret, BadKey, IdentitySecret, PublicKey, link_key};
 pub use psk::{PairingSecret, Psk, PskError};
 pub use roster::{Padding, Roster, RosterError, Upgrade, UpgradeError, check_roster_format, upgrade};
 pub use station::{EpochKeys, Kind, Station};
+pub use verify::{Digits, Fingerprint, SAFETY_WORDS, Safety};

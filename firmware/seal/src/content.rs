@@ -12,7 +12,7 @@
 //! ```
 
 use crate::limits::{CONTENT_MAX, FILE_NAME_MAX};
-use crate::prekey::Prekey;
+use crate::prekey::{ANNOUNCED, Prekey};
 use core::fmt;
 use picket_roster::codec::{Reader, Writer};
 use picket_roster::{DecodeError, NoRoom, Padding, PublicKey};
@@ -72,7 +72,7 @@ pub enum ContentError {
     Format(DecodeError),
     /// Padding that is not `80 00 … 00`.
     Padding,
-    /// A sent time beyond 24 bits, or a prekey id beyond seven.
+    /// A sent time beyond 24 bits, or a prekey that is not one to announce.
     Value,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Content<'a> {
         let mut w = Writer::new(out.get_mut(..room).unwrap_or_default());
         let sent = self.sent_s.unwrap_or(SENT_UNKNOWN);
         let representable = sent <= SENT_UNKNOWN && self.sent_s != Some(SENT_UNKNOWN);
-        if !representable || self.prekey.is_some_and(|p| p.id > 127) {
+        if !representable || self.prekey.is_some_and(|p| !announced(p.id)) {
             return Err(ContentError::Value);
         }
         let mut first = self.body.kind();
@@ -206,7 +206,12 @@ impl<'a> Body<'a> {
 fn read_prekey(r: &mut Reader<'_>) -> Result<Prekey, ContentError> {
     let id = r.u8()?;
     let key = PublicKey(r.array()?);
-    if id > 127 || !key.plausible() { Err(ContentError::Value) } else { Ok(Prekey { id, key }) }
+    if announced(id) && key.plausible() { Ok(Prekey { id, key }) } else { Err(ContentError::Value) }
+}
+
+/// Ids below are the roster's prekeys, which nobody announces (spec §40.7).
+const fn announced(id: u8) -> bool {
+    matches!(id, ANNOUNCED..=127)
 }
 
 /// A name that can become a file in a folder of the reader's choice, and nothing else.

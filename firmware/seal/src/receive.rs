@@ -187,7 +187,7 @@ impl ReceiveSession {
             return Err(OpenError::OtherSession);
         }
         let low = envelope.header().counter_low;
-        let kept = self.skipped.iter().position(|s| (s.counter & 0xFFFF) as u16 == low);
+        let kept = self.skipped.iter().rposition(|s| (s.counter & 0xFFFF) as u16 == low);
         let mut found = None;
         if let Some(at) = kept {
             let Skipped { counter, key } = &self.skipped[at];

@@ -303,6 +303,24 @@ fn stored_states_are_read_strictly() {
 }
 
 #[test]
+fn of_two_kept_keys_with_the_same_bits_the_newer_is_tried() {
+    let (send, receive) = pair();
+    let (s, r) = (encode_send(&send), encode_receive(&receive));
+    let at = 65_536_u32;
+    let s = [&s[..20], &at.to_be_bytes(), &(at + 32).to_be_bytes(), &s[28..]].concat();
+    let mut send = SendSession::decode(&s).unwrap().resume_exact();
+    let mut receive = ReceiveSession::decode(&[&r[..20], &at.to_be_bytes(), &r[24..]].concat()).unwrap();
+    let (skipped, opened) = (seal(&mut send, "skipped"), seal(&mut send, "opened"));
+    open(&mut receive, &opened, Far::Refuse).unwrap();
+    // Counter 0 was never seen either: its key, whatever it is, has the same sixteen bits.
+    let r = encode_receive(&receive);
+    let (head, kept) = r.split_at(60);
+    let mut receive = ReceiveSession::decode(&[head, &[0; 4], &[7; 32], kept].concat()).unwrap();
+    open(&mut receive, &skipped, Far::Refuse).unwrap();
+    assert_eq!(encode_receive(&receive).len(), 60 + 36, "the older key is still kept");
+}
+
+#[test]
 fn session_ids_fit_their_kind() {
     let roster = roster();
     let keyfill = Keyfill::open(&mission().keyfills[0]).unwrap();

@@ -14,4 +14,5 @@ mod namespaces;
 mod outages;
 mod privacy;
 mod stores;
+mod verified;
 mod world;

@@ -14,11 +14,13 @@ pub mod limits;
 pub mod output;
 pub mod passphrase;
 pub mod provision;
+pub mod qr;
 pub mod refusals;
 pub mod rows;
 pub mod run;
 pub mod runtime;
 pub mod silence;
+pub mod trust;
 pub mod vault;
 pub mod via;
 

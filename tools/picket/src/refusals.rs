@@ -58,7 +58,7 @@ pub fn mark_read(e: MarkReadError) -> Failure {
 #[must_use]
 pub fn import(e: &ImportError) -> Failure {
     match e {
-        ImportError::Roster(_) | ImportError::Upgrade(_) | ImportError::NotListed => {
+        ImportError::Roster(_) | ImportError::Upgrade(_) | ImportError::NotListed | ImportError::NotOurKeys => {
             Failure::usage(e.to_string(), "the roster in force stays; ask the authority for the right file")
         }
         ImportError::Vault(e) => vault::failure(*e),

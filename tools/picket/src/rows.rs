@@ -1,6 +1,7 @@
 //! Rows of output: the JSON objects of `inbox`, `read`, `send` and `sent`. Keys may be added, never changed.
 
 use crate::clockwork::rfc3339;
+use crate::trust::Standing;
 use picket_endpoint::{Incoming, Outgoing, Shown, State, Step};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,8 @@ pub struct InboxRow {
     pub expires: Option<String>,
     /// How sure it is who wrote it.
     pub trust: String,
+    /// Whether the sender's keys were compared: `unverified`, `verified` or `changed`.
+    pub key: String,
     /// `new` or `read`.
     pub state: String,
 }
@@ -59,6 +62,9 @@ pub struct StateRow {
     /// Why, for `refused` and `expired`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// Whether the recipient's keys were compared; in answers of `send` only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<String>,
 }
 
 /// One message sent.
@@ -81,8 +87,58 @@ pub struct SentRow {
     pub state: String,
     /// Why it waits, or why it ended.
     pub why: String,
+    /// Whether the recipient's keys were compared: `unverified`, `verified` or `changed`.
+    pub key: String,
     /// Every state reached.
     pub steps: Vec<StateRow>,
+}
+
+/// What two people compare (spec §30.11).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyRow {
+    /// The member.
+    pub member: String,
+    /// Its index.
+    pub index: u16,
+    /// `unverified`, `verified` or `changed`.
+    pub key: String,
+    /// Its fingerprint, eight groups of five digits.
+    pub fingerprint: String,
+    /// The same as hex.
+    pub sha256: String,
+    /// Our own.
+    pub own: FingerprintRow,
+    /// The pair's words, the same on both sides.
+    pub words: Vec<String>,
+    /// The pair's QR code, the same on both sides.
+    pub qr: String,
+    /// The keys before, as long as nobody has compared those that came after.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changed: Option<ChangedRow>,
+    /// Version of the roster in force.
+    pub roster_version: u32,
+    /// Its hash, eight groups of five digits.
+    pub roster: String,
+}
+
+/// Whose fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FingerprintRow {
+    /// The member.
+    pub member: String,
+    /// Eight groups of five digits.
+    pub fingerprint: String,
+}
+
+/// Keys that a member had before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedRow {
+    /// Under which index.
+    pub index: u16,
+    /// Eight groups of five digits.
+    pub fingerprint: String,
+    /// Whether they had been verified.
+    pub was_verified: bool,
 }
 
 impl From<Shown> for ContentRow {
@@ -94,8 +150,10 @@ impl From<Shown> for ContentRow {
     }
 }
 
-impl From<Incoming> for InboxRow {
-    fn from(m: Incoming) -> Self {
+impl InboxRow {
+    /// A message, and what is known of its sender's keys.
+    #[must_use]
+    pub fn new(m: Incoming, key: Standing) -> Self {
         Self {
             id: m.id.to_string(),
             from: m.from_name,
@@ -106,6 +164,7 @@ impl From<Incoming> for InboxRow {
             received: rfc3339(m.received),
             expires: rfc3339(m.expires),
             trust: m.trust.name().into(),
+            key: key.name().into(),
             state: m.state.name().into(),
         }
     }
@@ -120,12 +179,14 @@ impl StateRow {
             State::Expired => Some("its lifetime ended before it was delivered".into()),
             State::Queued | State::Custody | State::Delivered | State::Read => None,
         };
-        Self { id: id.into(), state: step.state.name().into(), at: rfc3339(step.at), reason }
+        Self { id: id.into(), state: step.state.name().into(), at: rfc3339(step.at), reason, key: None }
     }
 }
 
-impl From<Outgoing> for SentRow {
-    fn from(m: Outgoing) -> Self {
+impl SentRow {
+    /// A message, and what is known of its recipient's keys.
+    #[must_use]
+    pub fn new(m: Outgoing, key: Standing) -> Self {
         let id = m.id.to_string();
         let steps: Vec<StateRow> = m.steps.iter().map(|step| StateRow::new(&id, step)).collect();
         let reason = steps.last().and_then(|s| s.reason.clone());
@@ -137,6 +198,7 @@ impl From<Outgoing> for SentRow {
             expires: rfc3339(m.expires),
             state: m.state.name().into(),
             why: reason.unwrap_or_else(|| m.why.to_string()),
+            key: key.name().into(),
             steps,
             id,
         }
@@ -159,6 +221,7 @@ mod tests {
             received: Some("2026-11-23T19:50:09Z".into()),
             expires: None,
             trust: "authentic".into(),
+            key: "verified".into(),
             state: "new".into(),
         }
     }
@@ -168,7 +231,7 @@ mod tests {
         let text = serde_json::to_string(&row(ContentRow::Text("hi".into()))).unwrap();
         assert_eq!(
             text,
-            r#"{"id":"9c1185a5c5e9fc54","from":"alpha","to":"bravo","precedence":"routine","text":"hi","sent":null,"received":"2026-11-23T19:50:09Z","expires":null,"trust":"authentic","state":"new"}"#
+            r#"{"id":"9c1185a5c5e9fc54","from":"alpha","to":"bravo","precedence":"routine","text":"hi","sent":null,"received":"2026-11-23T19:50:09Z","expires":null,"trust":"authentic","key":"verified","state":"new"}"#
         );
         let file = row(ContentRow::File { name: "a.jpg".into(), bytes: 3, sha256: "00".into() });
         let text = serde_json::to_string(&file).unwrap();

@@ -30,6 +30,11 @@ impl HomeVault {
         self.state
     }
 
+    /// The state, for what this tool itself keeps in it.
+    pub const fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
     /// The last failure of the state, once.
     pub const fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()

@@ -28,7 +28,7 @@ fn every_command_that_people_type_has_an_example() {
     let mut out = Vec::new();
     pages(&mut command, "picket", &mut out);
     for (path, help) in out {
-        if ["picket", "picket send", "picket inbox", "picket read", "picket mission quickstart"]
+        if ["picket", "picket send", "picket inbox", "picket read", "picket verify", "picket mission quickstart"]
             .contains(&path.as_str())
         {
             assert!(help.contains("Example"), "{path}");

@@ -6,6 +6,7 @@ mod bare_metal;
 mod cargo;
 mod commands;
 mod needs;
+mod prove;
 mod suite;
 mod summary;
 
@@ -41,6 +42,8 @@ enum Task {
     },
     /// Check the protocol's vectors both ways: bytes to fields, fields to bytes
     Vectors,
+    /// Ask Verifpal about the symbolic model and compare with what is expected (installs it first: some minutes)
+    Prove,
     /// Build the small binaries that go on a board
     Dist,
     /// Build the core crates for a microcontroller: proves that they need no operating system (Debian, some minutes)
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Some(Task::Demo { args }) => commands::demo(&args),
         Some(Task::Bench { args }) => commands::bench(&args),
         Some(Task::Vectors) => commands::vectors(),
+        Some(Task::Prove) => prove::run(),
         Some(Task::Dist) => commands::dist(),
         Some(Task::BareMetal) => bare_metal::run(),
     };

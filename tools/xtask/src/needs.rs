@@ -1,42 +1,75 @@
 //! What the tests need beside Rust and a C compiler, and how to get it.
 
 use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// A program, the package of the distribution that has it, and what it is for.
+/// A program or a module of Python, the package of the distribution that has it, and what it is for.
 struct Need {
-    program: &'static str,
+    what: What,
     package: &'static str,
     purpose: &'static str,
 }
 
-const NEEDS: [Need; 5] = [
-    Need { program: "mosquitto", package: "mosquitto", purpose: "the broker of the scenarios" },
-    Need { program: "mosquitto_pub", package: "mosquitto-clients", purpose: "garbage on broker topics" },
-    Need { program: "ip", package: "iproute2", purpose: "network namespaces" },
-    Need { program: "tc", package: "iproute2", purpose: "rate-limited uplinks" },
-    Need { program: "nft", package: "nftables", purpose: "lossy uplinks" },
+#[derive(Clone, Copy)]
+enum What {
+    Program(&'static str),
+    Module(&'static str),
+}
+
+const NEEDS: [Need; 6] = [
+    Need { what: What::Program("mosquitto"), package: "mosquitto", purpose: "the broker of the scenarios" },
+    Need { what: What::Program("mosquitto_pub"), package: "mosquitto-clients", purpose: "garbage on broker topics" },
+    Need { what: What::Program("ip"), package: "iproute2", purpose: "network namespaces" },
+    Need { what: What::Program("tc"), package: "iproute2", purpose: "rate-limited uplinks" },
+    Need { what: What::Program("nft"), package: "nftables", purpose: "lossy uplinks" },
+    Need {
+        what: What::Module("cryptography"),
+        package: "python3-cryptography",
+        purpose: "the second implementation of sealing",
+    },
 ];
 
 /// Installs what is missing, when this process may; otherwise says how to, and goes on.
 pub fn install_missing() {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|n| !present(n.program)).collect();
+    let missing: Vec<&Need> = NEEDS.iter().filter(|n| !n.what.is_there()).collect();
     if missing.is_empty() {
         return;
     }
     for need in &missing {
-        eprintln!("missing: {} (package {}), for {}", need.program, need.package, need.purpose);
+        eprintln!("missing: {} (package {}), for {}", need.what.name(), need.package, need.purpose);
     }
     let mut packages: Vec<&str> = missing.iter().map(|n| n.package).collect();
     packages.dedup();
     let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     if !is_root() || !present("apt-get") {
-        eprintln!("install them with `sudo {line}`; until then the scenarios that need them fail, and say so");
+        eprintln!("install them with `sudo {line}`; until then the tests that need them fail, and say so");
         return;
     }
     if !apt(&["update"], &[]) || !apt(&["install", "-y", "--no-install-recommends"], &packages) {
-        eprintln!("`{line}` failed; the scenarios that need them fail, and say so");
+        eprintln!("`{line}` failed; the tests that need them fail, and say so");
     }
+}
+
+impl What {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Program(name) | Self::Module(name) => name,
+        }
+    }
+
+    fn is_there(self) -> bool {
+        match self {
+            Self::Program(name) => present(name),
+            // Whichever Python comes first, or the distribution's, as the test does.
+            Self::Module(name) => ["python3", "/usr/bin/python3"].into_iter().any(|python| imports(python, name)),
+        }
+    }
+}
+
+fn imports(python: &str, module: &str) -> bool {
+    let mut command = Command::new(python);
+    let tried = command.args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
 }
 
 fn apt(verb: &[&str], packages: &[&str]) -> bool {

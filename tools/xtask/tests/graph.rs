@@ -58,6 +58,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "picket-link",
             "picket-node",
             "picket-roster",
+            "picket-seal",
             "picket-shell",
             "picket-store",
             "picket-wire",

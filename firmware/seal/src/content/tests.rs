@@ -53,7 +53,7 @@ fn the_longest_body_fits_with_every_option_and_nothing_longer() {
     let bytes = vec![7; crate::limits::BODY_MAX];
     let full = Content {
         original: Some(MessageId([1; 8])),
-        prekey: Some(Prekey { id: 1, key: PublicKey([3; 33]) }),
+        prekey: Some(Prekey { id: 65, key: PublicKey([3; 33]) }),
         body: Body::File { name: &name, bytes: &bytes },
         ..text("")
     };
@@ -81,6 +81,11 @@ fn what_is_not_well_formed_is_named() {
     for (bytes, error) in cases {
         assert_eq!(Content::decode(bytes), Err(error), "{bytes:02x?}");
     }
+    let announcing = |id: u8, first: u8| [&[0x20, 0, 0, 0, 0, id, first][..], &[7; 32]].concat();
+    assert!(Content::decode(&announcing(64, 2)).is_ok());
+    for (id, first) in [(63, 2), (128, 2), (64, 4)] {
+        assert_eq!(Content::decode(&announcing(id, first)), Err(ContentError::Value), "{id} {first}");
+    }
     let bad = Content { sent_s: Some(0xFF_FFFF), ..text("") };
     assert_eq!(bad.encode(Padding::Off, &mut [0; 64]), Err(ContentError::Value));
     let name = Content { body: Body::File { name: "../etc", bytes: b"" }, ..text("") };
@@ -91,7 +96,7 @@ proptest! {
     #[test]
     fn content_survives_and_has_one_form(
         lifetime: u8, sent in 0u32..0xFF_FFFF, known: bool,
-        original in any::<Option<[u8; 8]>>(), prekey in prop::option::of((0u8..128, any::<[u8; 32]>())),
+        original in any::<Option<[u8; 8]>>(), prekey in prop::option::of((64u8..128, any::<[u8; 32]>())),
         kind in 0..3, body in "\\PC{0,40}", pad in 0usize..4,
     ) {
         let prekey = prekey.map(|(id, x)| Prekey { id, key: PublicKey([&[2], &x[..]].concat().try_into().unwrap()) });

@@ -1,6 +1,7 @@
 //! The holder of a home: one endpoint, its way to a gateway, and the clients it serves.
 
 use super::clients::{ClientId, Clients};
+use super::comparing;
 use super::protocol::{Load, Reach, Reply, Request};
 use super::way::{Happened, Ways};
 use crate::error::{Exit, Failure};
@@ -8,10 +9,12 @@ use crate::home::{Damage, State};
 use crate::limits;
 use crate::refusals;
 use crate::rows::{InboxRow, SentRow};
+use crate::trust::{Standing, Trust};
 use crate::vault::{self, HomeVault};
 use crate::via::Via;
 use picket_endpoint::{Content, Draft, Endpoint, Event, Input, OpenError, Output};
 use picket_node::gate::Emcon;
+use picket_roster::Roster;
 use picket_shell::clock::Clock;
 use picket_shell::random;
 use picket_wire::time::{Duration, Instant};
@@ -33,6 +36,7 @@ pub enum Command {
 /// The holder's state.
 pub struct Desk {
     endpoint: Endpoint<HomeVault>,
+    trust: Trust,
     clock: Clock,
     ways: Ways,
     clients: Clients,
@@ -50,6 +54,7 @@ impl Desk {
     /// Usage when the home has not joined, damaged, or a newer format.
     pub fn open(mut state: State, damage: Option<&Damage>, clock: Clock, emcon: Emcon) -> Result<Self, Failure> {
         let joined = state.has_joined()?;
+        let trust = Trust::load(&mut state)?;
         let mut endpoint = Endpoint::open(HomeVault::new(state), clock.now(), clock.wall()).map_err(|e| match e {
             // It was here once.
             OpenError::Missing if joined => refusals::open(&OpenError::Damaged),
@@ -63,6 +68,7 @@ impl Desk {
         }
         Ok(Self {
             endpoint,
+            trust,
             clock,
             ways: Ways::new(emcon),
             clients: Clients::default(),
@@ -269,7 +275,9 @@ impl Desk {
             return;
         }
         if let Ok(outgoing) = self.endpoint.outgoing(self.clock.now(), id) {
-            let row = SentRow::from(outgoing);
+            let standing = self.standing(outgoing.to);
+            let mut row = SentRow::new(outgoing, standing);
+            row.steps.iter_mut().for_each(|step| step.key = Some(row.key.clone()));
             self.clients.tell_states(&name, &row.steps);
         }
     }
@@ -279,7 +287,9 @@ impl Desk {
             return;
         }
         if let Ok(incoming) = self.endpoint.incoming(self.clock.now(), id) {
-            self.clients.tell_inboxes(&Reply::Message(Box::new(InboxRow::from(incoming))));
+            let incoming_from = incoming.from;
+            let row = InboxRow::new(incoming, self.standing(incoming_from));
+            self.clients.tell_inboxes(&Reply::Message(Box::new(row)));
         }
     }
 
@@ -331,7 +341,11 @@ impl Desk {
             }
             Request::Inbox => {
                 let mailbox = self.endpoint.inbox(now).map_err(vault::failure)?;
-                let messages = mailbox.into_iter().map(InboxRow::from).collect();
+                let row = |m: picket_endpoint::Incoming| {
+                    let standing = self.standing(m.from);
+                    InboxRow::new(m, standing)
+                };
+                let messages = mailbox.into_iter().map(row).collect();
                 self.clients.want_inbox(client);
                 self.clients.answer(client, Reply::Mailbox { messages, more: false });
             }
@@ -339,7 +353,8 @@ impl Desk {
                 let id = message_id(&id)?;
                 let message = self.endpoint.incoming(now, id).map_err(refusals::body)?;
                 let body = self.endpoint.body(now, id).map_err(refusals::body)?;
-                let reply = Reply::Body { message: Box::new(message.into()), load: body.content.into() };
+                let message = Box::new(InboxRow::new(message, self.standing(body.from)));
+                let reply = Reply::Body { message, load: body.content.into() };
                 self.clients.answer(client, reply);
             }
             Request::MarkRead(id) => {
@@ -348,7 +363,11 @@ impl Desk {
             }
             Request::Sent => {
                 let sent = self.endpoint.sent(now).map_err(vault::failure)?;
-                let messages = sent.into_iter().map(SentRow::from).collect();
+                let row = |m: picket_endpoint::Outgoing| {
+                    let standing = self.standing(m.to);
+                    SentRow::new(m, standing)
+                };
+                let messages = sent.into_iter().map(row).collect();
                 self.clients.answer(client, Reply::Sent { messages, more: false });
             }
             Request::Emcon(word) => {
@@ -358,6 +377,16 @@ impl Desk {
             Request::Roster(path) => {
                 let reply = self.import(Path::new(&path))?;
                 self.clients.answer(client, reply);
+            }
+            Request::Verify(member) => {
+                let members = comparing::rows(&self.endpoint, &self.trust, member.as_deref())?;
+                self.clients.answer(client, Reply::Verify { members, more: false });
+            }
+            Request::Confirm { member, sha256 } => {
+                let (index, print) = comparing::confirmed(&self.endpoint, &member, &sha256)?;
+                self.trust.confirm(self.endpoint.vault_mut().state_mut(), index, print)?;
+                let members = comparing::rows(&self.endpoint, &self.trust, Some(&member))?;
+                self.clients.answer(client, Reply::Verify { members, more: false });
             }
         }
         Ok(())
@@ -396,13 +425,40 @@ impl Desk {
 
     fn import(&mut self, path: &Path) -> Result<Reply, Failure> {
         let bytes = crate::files::read(path, limits::KEYFILL_MAX)?;
+        self.foresee(&bytes)?;
         let outcome =
             self.endpoint.import_roster(self.clock.now(), bytes.to_vec()).map_err(|e| refusals::import(&e))?;
         let same = match outcome {
             picket_endpoint::Upgrade::Newer => false,
             picket_endpoint::Upgrade::Same => true,
         };
+        if !same {
+            self.tell_changes();
+        }
         Ok(Reply::Roster { version: self.endpoint.roster().version(), same })
+    }
+
+    /// Writes down whose keys a roster changes, before it is in force. One that will be refused changes nobody's.
+    fn foresee(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let old = self.endpoint.roster();
+        let Ok(new) = Roster::verify(bytes, old.authority()) else { return Ok(()) };
+        if picket_roster::upgrade(old, &new) != Ok(picket_endpoint::Upgrade::Newer) {
+            return Ok(());
+        }
+        let old = old.clone();
+        self.trust.foresee(self.endpoint.vault_mut().state_mut(), &old, &new)
+    }
+
+    fn tell_changes(&mut self) {
+        let changed = |s: &picket_roster::Station<'_>| self.standing(s.index) == Standing::Changed;
+        let names: Vec<String> = self.endpoint.roster().stations().filter(changed).map(|s| s.name.to_owned()).collect();
+        for name in names {
+            self.note(format!("THE KEYS OF {name} CHANGED with this roster; compare them: picket verify {name}"));
+        }
+    }
+
+    fn standing(&self, of: picket_wire::Index) -> Standing {
+        self.trust.standing(self.endpoint.roster(), of)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Several processes, one home: the first holds it and serves the others.
 
 mod clients;
+mod comparing;
 mod desk;
 pub mod protocol;
 mod server;

@@ -5,7 +5,7 @@
 //! one way and replies the other. Both sides are of the same user; the protocol is not a stable contract.
 
 use crate::error::{Exit, Failure};
-use crate::rows::{InboxRow, SentRow, StateRow};
+use crate::rows::{InboxRow, SentRow, StateRow, VerifyRow};
 use serde::{Deserialize, Serialize};
 
 /// First line, from the holder.
@@ -75,6 +75,15 @@ pub enum Request {
     Emcon(String),
     /// Put the roster in this file in force. Answered by [`Reply::Roster`].
     Roster(String),
+    /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
+    Verify(Option<String>),
+    /// The keys with this digest were compared with this member. Answered by [`Reply::Verify`].
+    Confirm {
+        /// Its name.
+        member: String,
+        /// Its fingerprint as hex.
+        sha256: String,
+    },
 }
 
 /// How far the holder's attachment is.
@@ -137,6 +146,13 @@ pub enum Reply {
     },
     /// The state of emission control in force.
     Emcon(String),
+    /// What is to be compared, member by member, or a part of it.
+    Verify {
+        /// By index.
+        members: Vec<VerifyRow>,
+        /// Further parts follow.
+        more: bool,
+    },
     /// Something the owner should know.
     Note(String),
     /// The last request was refused.
@@ -167,6 +183,10 @@ impl Reply {
             Self::Sent { messages, more } => {
                 let last = messages.len();
                 parts(messages, |m, n| Self::Sent { messages: m, more: more || n < last })
+            }
+            Self::Verify { members, more } => {
+                let last = members.len();
+                parts(members, |m, n| Self::Verify { members: m, more: more || n < last })
             }
             other => vec![other],
         };

@@ -3,6 +3,7 @@
 mod gateway;
 mod message;
 mod provision;
+mod verify;
 
 use crate::passphrase::Source;
 use crate::via::Via;
@@ -15,6 +16,7 @@ pub use provision::{
     DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,
     RadioOption, RosterCommand, RosterImportArgs,
 };
+pub use verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +27,9 @@ Examples:
   Follow bravo's mailbox in one terminal, send from alpha in another:
     picket inbox --home ./m/bravo --via unix:./m/run/gw1.sock --follow
     picket send --home ./m/alpha --via unix:./m/run/gw1.sock --to bravo --wait delivered \"hello\"
+
+  Know that bravo is bravo: compare the words that both see, once, by voice:
+    picket verify bravo --home ./m/alpha
 
   See what became of it, and what the gateway holds:
     picket sent --home ./m/alpha
@@ -73,6 +78,8 @@ pub enum Command {
     Sent(SentArgs),
     /// Show or order emission control of this device: free, minimize, receive-only or silent.
     Emcon(DeviceEmconArgs),
+    /// Compare a member's keys with what the member sees, and keep that they are the same.
+    Verify(VerifyArgs),
     /// Ask a gateway for its status, queue and links, silence it, or give it a newer roster.
     #[command(subcommand)]
     Gateway(GatewayCommand),

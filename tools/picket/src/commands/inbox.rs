@@ -10,7 +10,9 @@ use crate::home::Home;
 use crate::limits;
 use crate::output::{Output, plain};
 use crate::rows::{ContentRow, InboxRow};
+use crate::trust::Standing;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -20,7 +22,8 @@ use tokio::time::Instant;
 /// [`Exit::NoGateway`] when none is in reach (without `--follow`), and as the exit codes say.
 pub async fn inbox(args: InboxArgs, out: Output) -> Result<Exit, Failure> {
     let (home, session) = super::open(&args.attach, &out).await?;
-    let mut shown = Shown { out, ids: BTreeSet::new() };
+    let folder = home.path().to_owned();
+    let mut shown = Shown { out, home: folder, ids: BTreeSet::new(), warned: BTreeSet::new() };
     if args.follow {
         return follow(&args, home, session, &mut shown).await;
     }
@@ -84,7 +87,10 @@ async fn follow(args: &InboxArgs, home: Home, mut session: Session, shown: &mut 
 /// What was printed in this run.
 struct Shown {
     out: Output,
+    home: PathBuf,
     ids: BTreeSet<String>,
+    /// Members about whose keys was warned.
+    warned: BTreeSet<String>,
 }
 
 impl Shown {
@@ -114,6 +120,7 @@ impl Shown {
             | Reply::Emcon(_)
             | Reply::Sent { .. }
             | Reply::Roster { .. }
+            | Reply::Verify { .. }
             | Reply::Failed { .. } => Ok(()),
         }
     }
@@ -125,7 +132,11 @@ impl Shown {
         }
         self.out.object(&m)?;
         let unread = if m.state == "new" { "" } else { "  (read)" };
-        let head = format!("{}  {}  {} to {}  {}{unread}", m.id, human(m.sent.as_deref()), m.from, m.to, m.precedence);
+        if m.key == Standing::Changed.name() && self.warned.insert(m.from.clone()) {
+            self.out.warn(&super::keys_changed(&m.from, &self.home));
+        }
+        let from = format!("{} ({})", m.from, m.key);
+        let head = format!("{}  {}  {from} to {}  {}{unread}", m.id, human(m.sent.as_deref()), m.to, m.precedence);
         let body = match &m.content {
             ContentRow::Text(text) => plain(text.trim_end_matches('\n')).replace('\n', "\n    "),
             ContentRow::File { name, bytes, .. } => {

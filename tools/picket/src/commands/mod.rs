@@ -8,6 +8,7 @@ mod read;
 mod send;
 mod sent;
 mod silence;
+mod verify;
 
 use crate::agent::protocol::{Reach, Reply, failed};
 use crate::agent::session::{Gone, Session};
@@ -26,6 +27,7 @@ pub use read::read;
 pub use send::send;
 pub use sent::sent;
 pub use silence::emcon;
+pub use verify::verify;
 
 /// Runs a command to its end on this thread.
 ///
@@ -164,6 +166,15 @@ async fn sleep_until(at: Option<Instant>) {
 fn from_now(span: Duration) -> Instant {
     // Far spans saturate: a timeout of centuries is none.
     Instant::now().checked_add(span).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30))
+}
+
+/// Said at every use of a member whose keys changed, until they are compared again (spec R-30.11-4).
+fn keys_changed(member: &str, home: &std::path::Path) -> String {
+    format!(
+        "WARNING: THE KEYS OF {member} CHANGED. Somebody else may hold the new ones. Compare them with {member} by voice: \
+         picket verify {member} --home {}",
+        home.display()
+    )
 }
 
 fn holder_ended() -> Failure {

@@ -9,6 +9,7 @@ use crate::files::{self, Access};
 use crate::limits;
 use crate::output::{Output, plain, to_terminal};
 use crate::rows::InboxRow;
+use crate::trust::Standing;
 use std::path::Path;
 use tokio::time::Instant;
 
@@ -36,6 +37,12 @@ async fn show_and_mark(args: &ReadArgs, session: &mut Session, out: &Output) -> 
         }
         other => other?,
     };
+    if message.key == Standing::Changed.name() {
+        out.warn(&super::keys_changed(&message.from, &args.attach.home.home));
+    }
+    if to_terminal() && args.output.is_none() {
+        out.say(&format!("{} ({}):", message.from, message.key))?;
+    }
     show(args, &load, out)?;
     session.ask(Request::MarkRead(args.id.to_string())).await.map_err(|Gone| holder_ended())?;
     await_reply(session, out, |reply| matches!(reply, Reply::Marked).then_some(())).await?;

@@ -10,6 +10,7 @@ use crate::home::Home;
 use crate::limits;
 use crate::output::Output;
 use crate::rows::{ContentRow, SentRow, StateRow};
+use crate::trust::Standing;
 use picket_endpoint::limits::CONTENT_MAX;
 use picket_wire::time::Wall;
 use sha2::{Digest, Sha256};
@@ -199,10 +200,16 @@ impl Sending<'_> {
         if self.states.contains(&row.state) {
             return Ok(());
         }
+        if self.states.is_empty() && row.key.as_deref() == Some(Standing::Changed.name()) {
+            self.out.warn(&super::keys_changed(&self.args.to, self.home.path()));
+        }
+        let first = self.states.is_empty();
         self.states.push(row.state.clone());
         self.out.object(row)?;
         let reason = row.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
-        self.out.say(&format!("{} {}{reason}", row.id, row.state))
+        let to =
+            row.key.as_deref().filter(|_| first).map(|k| format!(" to {} ({k})", self.args.to)).unwrap_or_default();
+        self.out.say(&format!("{} {}{to}{reason}", row.id, row.state))
     }
 }
 

@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Holds this implementation to every frozen vector of firmware/spec/vectors that it covers. Prints how many held.
+
+usage: check_vectors.py [FOLDER WITH THE VECTORS]
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import picket_hop as hop
+import picket_roster as roster
+from member import PADDING, content_of, fields_of
+from picket_spec import (Content, Envelope, Receiver, Refused, Sender, Session, compressed,
+                         derive_key_pair, identity, lifetime_code, lifetime_seconds, point, receiver_root, secret_key,
+                         sender_root, message_key_at, unseal)
+
+HERE = Path(__file__).resolve().parent
+held = 0
+
+
+def same(got, expected, what):
+    global held
+    if got != expected:
+        sys.exit(f"{what}: {got!r} is not {expected!r}")
+    held += 1
+
+
+def refused(action, what):
+    global held
+    try:
+        action()
+    except Refused:
+        held += 1
+        return
+    sys.exit(f"{what}: not refused")
+
+
+def load(folder, name):
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def unhex(text): return bytes.fromhex(text)
+
+
+def check_seal(v):
+    mission, own, peer = unhex(v["mission"]), secret_key(unhex(v["alpha_ik_secret"])), point(unhex(v["bravo_ik"]))
+    psk = unhex(v["psk"])
+    bravo = roster.Device.from_randomness(bytes([0x0B]) * 32, 12, 0)
+    same(compressed(bravo.agreement.public_key()), compressed(peer), "bravo's IK")
+    for s in v["sessions"]:
+        session = Session(mission, 1, 2, v["epoch"], s["sid"])
+        placed = s["sid"] == 0
+        seed = unhex(v["alpha_seed_e"] if placed else s["randomness"])
+        receiving = derive_key_pair(bravo.seed(v["epoch"], "R" if placed else "P"))
+        same(compressed(receiving.public_key()), unhex(v["bravo_r" if placed else "bravo_p"]), "bravo's R or P")
+        root, enc = sender_root(session, seed, receiving.public_key(), psk, own)
+        same(receiver_root(session, enc, receiving, psk, own.public_key()), root, "both ends' root")
+        enc = compressed(enc)
+        prekey = None if placed else bytes([(v["epoch"] & 63) << 1 | enc[0] & 1]) + enc[1:]
+        sender, receiver = Sender(session, root, prekey), Receiver(session, root)
+        for m in s["messages"]:
+            check_message(sender, m)
+        for m in reversed(s["messages"]):
+            opened, delivered, read = receiver.open(unhex(m["envelope"]))
+            same((opened.hex(), delivered.hex(), read.hex()), (m["content"], m["delivered"], m["read"]), m["name"])
+        for m in s["messages"]:
+            refused(lambda: receiver.open(unhex(m["envelope"])), f"{m['name']} again")
+            every_change_is_refused(session, root, m)
+
+
+def check_message(sender, m):
+    content = content_of(m["fields"])
+    same(content.encode(PADDING[m["padding"]]).hex(), m["content"], f"{m['name']}: content")
+    same(fields_of(Content.decode(unhex(m["content"]))), m["fields"], f"{m['name']}: fields")
+    clear = Envelope.decode(unhex(m["envelope"]))
+    sender.prekey = clear.prekey and sender.prekey
+    sealed, delivered, read = sender.seal(unhex(m["content"]), kind=clear.kind, precedence=clear.precedence,
+                                          hop_limit=clear.hop_limit, lifetime=clear.lifetime)
+    same(sealed.hex(), m["envelope"], f"{m['name']}: envelope")
+    same((identity(sealed).hex(), delivered.hex(), read.hex()), (m["identity"], m["delivered"], m["read"]), m["name"])
+
+
+def every_change_is_refused(session, root, m):
+    envelope = unhex(m["envelope"])
+    key = message_key_at(root, m["counter"])
+    for at in range(len(envelope)):
+        changed = envelope[:at] + bytes([envelope[at] ^ 0x10]) + envelope[at + 1:]
+        if at in (5, 6):                                          # hop byte and lifetime change on the way
+            same(unseal(session, key, m["counter"], changed).hex(), m["content"], "hop byte or lifetime")
+        elif at in (7, 8, 9):                                     # low bits: the session and key they lead to are others
+            continue
+        else:
+            refused(lambda: unseal(session, key, m["counter"], changed), f"{m['name']}, byte {at} changed")
+
+
+def check_envelopes(v):
+    for e in v["envelopes"]:
+        data, f = unhex(e["hex"]), e["fields"]
+        envelope = Envelope.decode(data)
+        same(envelope.encode(), data, e["name"])
+        same(identity(data).hex(), e["identity"], e["name"])
+        same((envelope.destination, envelope.source, envelope.epoch, envelope.sid, envelope.counter, envelope.hop_limit,
+              envelope.round, envelope.flags, envelope.lifetime, envelope.lane, envelope.sealed.hex()),
+             (f["destination"], f["source"], f["epoch_low"], f["session_low"], f["counter_low"], f["hop_limit"],
+              f["round"], f["flags"], f["lifetime"], f["lane"], f["sealed"]), e["name"])
+
+
+def check_keys(v):
+    keys = hop.network_keys(unhex(v["nk"]), v["generation"])
+    same({k: keys[k].hex() for k in keys}, {k: v[k] for k in keys}, "network keys")
+    kinds = ["member", "gateway", "claims"]
+    for t in v["topics"]:
+        same(hop.topic(keys["topic"], kinds.index(t["kind"]), t["destination"]), t["name"], "topic")
+    for t in v["toward"]:
+        same(hop.hop_key(unhex(v["link_key"]), t["from"], t["to"]).hex(), t["key"], "hop key")
+    for l in v["lifetimes"]:
+        same(lifetime_seconds(l["code"]), l["seconds"], "lifetime")
+    for l in v["lifetime_floors"]:
+        same(lifetime_code(l["seconds"]), l["code"], "lifetime")
+
+
+def frame_keys(v):
+    keys = hop.network_keys(unhex(v["nk"]), v["generation"])
+    return keys, hop.hop_key(unhex(v["link_key"]), v["from_index"], v["to_index"])
+
+
+def check_frames(v):
+    keys, pair = frame_keys(v)
+    for f in v["frames"]:
+        key = pair if f["key"] == "pairwise" else keys["mac"]
+        data, prefix, suffix = unhex(f["hex"]), unhex(f["prefix"]), unhex(f["suffix"])
+        kind, to, sender, body = hop.unframe(data, key, keys["mask"], v["generation"], prefix, suffix)
+        same((to, sender), (f["to"], f["from"]), f["name"])
+        same(hop.mask(keys["mask"], data).hex(), f["unmasked"], f["name"])
+        same(hop.frame(kind, to, sender, body, key, keys["mask"], v["generation"], prefix, suffix), data, f["name"])
+        hop.check_body(kind, body)
+        for at in range(len(data)):
+            changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+            refused(lambda: hop.unframe(changed, key, keys["mask"], v["generation"], prefix, suffix), f["name"])
+
+
+def check_errors(v):
+    keys, pair = frame_keys(v)
+
+    def whole(data):
+        kind, _, _, body = hop.unframe(data, pair, keys["mask"], v["generation"])
+        hop.check_body(kind, body)
+
+    for e in v["frames"]:
+        refused(lambda: whole(unhex(e["hex"])), e["name"])
+    for e in v["envelopes"]:
+        refused(lambda: Envelope.decode(unhex(e["hex"])), e["name"])
+    for e in v["controls"]:
+        refused(lambda: hop.read_control(unhex(e["hex"])), e["name"])
+
+
+def check_controls(v):
+    for c in v["controls"]:
+        data, message = unhex(c["hex"]), hop.read_control(unhex(c["hex"]))
+        for key in ("type", "prefix", "prefixes", "id", "to", "hops", "token", "total", "sequence", "signature", "need"):
+            if key in message and key in c["fields"]:
+                same(message[key], c["fields"][key], f"{c['name']}: {key}")
+        if c["parcel_identity"]:
+            same(hop.parcel_identity(data).hex(), c["parcel_identity"], c["name"])
+
+
+def check_roster(v):
+    authority = unhex(v["authority"]["public"])
+    root = unhex(v["authority"]["file"])
+    same(root[:10], b"PKAUTHOR\x00\x01", "authority file")
+    same(compressed(secret_key(root[10:42]).public_key()), authority, "AK")
+    same(roster.network_key(root[74:], 0).hex(), v["authority"]["network_key_0"], "NK")
+    device = roster.Device.from_randomness(unhex(v["device"]["randomness"]), 3, 0)
+    for which, key in (("E", "seed_e_0"), ("R", "seed_r_0"), ("P", "seed_p_0")):
+        same(device.seed(0, which).hex(), v["device"][key], key)
+    for key in ("identity", "agreement"):
+        same(number_of(getattr(device, key)), v["device"][key], key)
+    r = v["roster"]
+    data = unhex(r["hex"])
+    read = roster.read_roster(data, authority)
+    same(roster.roster_hash(data).hex(), r["hash"], "roster hash")
+    same((read.version, read.name.decode(), read.issued, read.start, read.epoch_length, read.delay, read.next_index),
+         (r["version"], r["mission_name"], r["issued_s"], r["epoch_start_s"], r["epoch_s"], r["max_delay_s"],
+          r["next_index"]), "roster")
+    for got, expected in zip(read.stations, r["stations"], strict=True):
+        same((got.index, got.name.decode(), got.identity.hex(), got.agreement.hex(), got.first_epoch),
+             (expected["index"], expected["name"], expected["identity"], expected["agreement"], expected["first_epoch"]),
+             "station")
+        same([k.hex() for k in read.keys[got.keys_at:got.keys_at + got.epochs]], expected["keys"], "keys")
+    for at in range(len(data)):
+        changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+        refused(lambda: roster.read_roster(changed, authority), f"roster, byte {at} changed")
+    check_keyfills(v)
+    claim = v["claim"]
+    roster.verify_claim(read, claim["member"], claim["gateway"], claim["sequence"], unhex(claim["signature"]))
+    refused(lambda: roster.verify_claim(read, 2, claim["gateway"], claim["sequence"], unhex(claim["signature"])), "claim")
+    gateway = roster.read_keyfill(unhex(v["keyfills"][2]["hex"]))
+    peer = point(read.station(1).agreement)
+    same(roster.link_key(read.mission, gateway.secrets.agreement, peer, 5).hex(), v["link_key_1_3_generation_5"], "link key")
+    request = roster.read_request(unhex(v["request"]["hex"]))
+    same((request.name.decode(), request.is_gateway, len(request.keys)),
+         (v["request"]["name"], v["request"]["kind"] == "gateway", v["request"]["epochs"]), "request")
+
+
+def check_keyfills(v):
+    for k in v["keyfills"]:
+        data = unhex(k["hex"])
+        keyfill = roster.read_keyfill(data)
+        same((keyfill.index, keyfill.generation), (k["own"], k["generation"]), "keyfill")
+        for at in range(0, len(data), 7):
+            changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+            refused(lambda: roster.read_keyfill(changed), f"keyfill, byte {at} changed")
+        if keyfill.index <= 2:
+            for epoch, psk in enumerate(v["psk_1_2"]):
+                same(keyfill.psk(3 - keyfill.index, epoch).hex(), psk, "psk")
+    root = unhex(v["authority"]["file"])[42:74]
+    d = roster.pairing_secret(root, 1)
+    same(roster.pair_key(d, 2, 1).hex(), v["psk_1_2"][0], "psk from the pairing root")
+
+
+def check_verify(v, r):
+    mission, prints = unhex(v["mission"]), {}
+    for s in v["stations"]:
+        print_ = roster.fingerprint(mission, s["index"], unhex(s["identity"]), unhex(s["agreement"]))
+        prints[s["index"]] = print_
+        same((print_.hex(), roster.digits(print_)), (s["fingerprint"], s["digits"]), "fingerprint")
+    for p in v["pairs"]:
+        for a, b in (p["of"], reversed(p["of"])):
+            safety = roster.safety(mission, (a, prints[a]), (b, prints[b]))
+            same((safety.hex(), roster.words(safety)), (p["safety"], p["words"]), "safety")
+    same(roster.digits(unhex(r["roster"]["hash"])), v["roster_digits"], "roster digits")
+
+
+def number_of(key):
+    return key.private_numbers().private_value.to_bytes(32, "big").hex()
+
+
+def main():
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "../../firmware/spec/vectors"
+    check_seal(load(folder, "seal"))
+    check_roster(load(folder, "roster"))
+    check_verify(load(folder, "verify"), load(folder, "roster"))
+    check_envelopes(load(folder, "wire-envelopes"))
+    check_keys(load(folder, "wire-keys"))
+    check_frames(load(folder, "wire-frames"))
+    check_errors(load(folder, "wire-errors"))
+    check_controls(load(folder, "wire-control"))
+    print(f"{held} vectors held")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Answers questions, one JSON object a line, so that the tests can hold this implementation and the Rust one together.
+
+A question names an `op` and its arguments, bytes as hex; the answer is its results, or `{"refused": why}`. Anything
+that is neither is a defect of this program and ends it.
+"""
+
+import json
+import sys
+
+import picket_hop as hop
+import picket_roster as roster
+from member import PADDING, Member, content_of
+from picket_spec import Refused, sign
+
+MEMBERS = {}
+
+
+def unhex(text): return bytes.fromhex(text)
+
+
+def member(q):
+    MEMBERS[q["name"]] = made = Member(unhex(q["keyfill"]))
+    return {"index": made.fill.index}
+
+
+def seal(q):
+    content = content_of(q["fields"]).encode(PADDING[q["padding"]])
+    return MEMBERS[q["as"]].seal(q["to"], q["epoch"], q["sid"], unhex(q["randomness"]), content, kind=q["class"],
+                                 precedence=q["precedence"], hop_limit=q["hop_limit"], lifetime=q["lifetime"])
+
+
+def open_envelope(q):
+    return MEMBERS[q["as"]].open(unhex(q["envelope"]), q["epoch"])
+
+
+def read_roster(q):
+    data = unhex(q["roster"])
+    read = roster.read_roster(data, unhex(q["authority"]))
+    return {"mission": read.mission.hex(), "name": read.name.decode(), "version": read.version,
+            "hash": roster.roster_hash(data).hex(), "next_index": read.next_index,
+            "stations": [[s.index, s.is_gateway, s.name.decode(), s.identity.hex(), s.agreement.hex(), s.first_epoch,
+                          s.epochs] for s in read.stations]}
+
+
+def read_keyfill(q):
+    fill = roster.read_keyfill(unhex(q["keyfill"]))
+    return {"index": fill.index, "generation": fill.generation, "network_key": fill.network_key.hex()}
+
+
+def read_request(q):
+    request = roster.read_request(unhex(q["request"]))
+    return {"name": request.name.decode(), "gateway": request.is_gateway, "epochs": len(request.keys),
+            "identity": request.identity.hex()}
+
+
+def psk(q):
+    return {"psk": MEMBERS[q["as"]].fill.psk(q["peer"], q["epoch"]).hex()}
+
+
+def claim(q):
+    """Verifies one that is given, otherwise signs one."""
+    me = MEMBERS[q["as"]]
+    if "signature" in q:
+        roster.verify_claim(me.roster, q["member"], q["gateway"], q["sequence"], unhex(q["signature"]))
+        return {}
+    message = roster.claim_message(me.roster.mission, me.fill.index, q["gateway"], q["sequence"])
+    return {"signature": sign(me.secrets.identity, b"PICKET-claim", message).hex()}
+
+
+def link_keys(q):
+    """The key of frames from one station to another, in one generation of the network key; and the network's own."""
+    me = MEMBERS[q["as"]]
+    peer = me.roster.station(q["peer"])
+    pair = roster.link_key(me.roster.mission, me.secrets.agreement, roster.point(peer.agreement), q["generation"])
+    own, other = me.fill.index, q["peer"]
+    return {"link": pair, "toward": hop.hop_key(pair, own, other), "back": hop.hop_key(pair, other, own),
+            **hop.network_keys(me.fill.network_key, q["generation"])}
+
+
+def frame(q):
+    keys = link_keys(q)
+    key = keys["mac"] if q["to"] == 0xFF else keys["toward"]
+    made = hop.frame(q["kind"], q["to"], MEMBERS[q["as"]].fill.index, unhex(q["body"]), key, keys["mask"], q["generation"],
+                     unhex(q["prefix"]), unhex(q["suffix"]))
+    return {"frame": made.hex()}
+
+
+def unframe(q):
+    keys = link_keys(q)
+    key = keys["mac"] if q["to"] == 0xFF else keys["back"]
+    kind, to, sender, body = hop.unframe(unhex(q["frame"]), key, keys["mask"], q["generation"], unhex(q["prefix"]),
+                                         unhex(q["suffix"]))
+    hop.check_body(kind, body)
+    return {"kind": kind, "to": to, "from": sender, "body": body.hex()}
+
+
+OPS = {"member": member, "seal": seal, "open": open_envelope, "roster": read_roster, "keyfill": read_keyfill,
+       "request": read_request, "psk": psk, "claim": claim, "frame": frame, "unframe": unframe}
+
+
+def main():
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = OPS[question["op"]](question)
+        except Refused as why:
+            answer = {"refused": str(why)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
