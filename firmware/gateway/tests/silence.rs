@@ -59,7 +59,8 @@ impl Far {
         let config = Config {
             framing: Framing::Cobs,
             mtu: None,
-            air_bps: Some(115_200),
+            // Unpaced: it sends everything at once, and not only what is most urgent until that is answered.
+            air_bps: None,
             duplex: Duplex::Full,
             turn_round: picket_wire::time::Duration::ZERO,
         };
@@ -118,6 +119,15 @@ impl Far {
                 self.master.write_all(&noise).unwrap();
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Until the gateway's greeting has been read; it is written at once and as a whole.
+    fn await_greeting(&mut self) {
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while self.heard() == 0 {
+            assert!(std::time::Instant::now() < until, "it does not greet");
+            self.serve(Duration::from_millis(20), false);
         }
     }
 
@@ -242,6 +252,8 @@ fn silence_is_in_force_although_it_cannot_be_written_down() {
     let bench = Bench::new();
     let mut far = Far::new(&bench);
     let daemon = start(&bench, &[]);
+    // What it said before the order must not be taken for something said after it.
+    far.await_greeting();
     // A folder of that name cannot be replaced by a file, not even by root.
     std::fs::create_dir_all(bench.path("state/gw1/emcon/in-the-way")).unwrap();
     let reply = emcon(&daemon, json!("silent"));
