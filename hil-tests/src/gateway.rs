@@ -58,6 +58,13 @@ impl Plan {
         self
     }
 
+    /// The radio added last frames its bytes like this, whatever would suit it by itself.
+    #[must_use]
+    pub fn framing(mut self, framing: &str) -> Self {
+        let _ = writeln!(self.text, "framing = \"{framing}\"");
+        self
+    }
+
     /// With an uplink to a broker.
     #[must_use]
     pub fn uplink(self, broker: &Broker) -> Self {

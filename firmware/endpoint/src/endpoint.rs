@@ -148,6 +148,7 @@ impl<V: Vault> Endpoint<V> {
             Input::LinkDown => self.with_leaf(|leaf, _| leaf.down(now)),
             Input::Received(bytes) => self.with_leaf(|leaf, hop| leaf.receive(now, bytes, hop)),
             Input::Sent => self.with_leaf(|leaf, _| leaf.sent()),
+            Input::Emcon(emcon) => self.way.set_emcon(emcon),
             Input::Wall(wall) => self.home.clock.set_wall(now, wall),
         }
         self.turn(now, random);

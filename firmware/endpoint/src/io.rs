@@ -31,6 +31,9 @@ pub enum Input<'a> {
     LinkDown,
     /// Bytes from the medium: cut anywhere on streams, one packet on packet media.
     Received(&'a [u8]),
+    /// Emission control on the present way and all that follow, in force with this call (spec §57). Nothing that arrives
+    /// can cause it. The host calls back what its driver holds.
+    Emcon(picket_node::gate::Emcon),
     /// The bytes of the last [`Output::Transmit`] are with the medium; it may get more. At most one transmission is
     /// outstanding. Also said when they could not be written and [`Input::LinkDown`] follows.
     Sent,

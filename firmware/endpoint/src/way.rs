@@ -4,6 +4,7 @@ use crate::desk::Item;
 use crate::limits::RETRY_DEFAULT;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use picket_node::gate::Emcon;
 use picket_node::leaf::{Leaf, LinkConfig, OfferId, Outcome, Standing};
 use picket_wire::Index;
 use picket_wire::control::RefuseReason;
@@ -21,6 +22,8 @@ pub(crate) struct Way {
     pub(crate) leaf: Option<Leaf>,
     /// What the leaf said while nobody could act on it.
     pub(crate) said: VecDeque<Outcome>,
+    /// Emission control on this way and the next ones.
+    emcon: Emcon,
     /// Bytes for the medium.
     pub(crate) transmit: Option<Vec<u8>>,
     offers: u64,
@@ -30,7 +33,20 @@ pub(crate) struct Way {
 
 impl Way {
     pub(crate) fn replace(&mut self, config: LinkConfig) {
-        *self = Self { leaf: Some(Leaf::new(config)), offers: self.offers, ..Self::default() };
+        let mut leaf = Leaf::new(config);
+        leaf.set_emcon(self.emcon);
+        *self = Self { leaf: Some(leaf), offers: self.offers, emcon: self.emcon, ..Self::default() };
+    }
+
+    /// A state comes into force; what waits for the medium does not outlive a silence.
+    pub(crate) fn set_emcon(&mut self, emcon: Emcon) {
+        self.emcon = emcon;
+        if emcon.forbids_all() {
+            self.transmit = None;
+        }
+        if let Some(leaf) = &mut self.leaf {
+            leaf.set_emcon(emcon);
+        }
     }
 
     pub(crate) fn standing(&self) -> Standing {

@@ -10,8 +10,11 @@ pub use formats::{roster_formats, seal_content, wire_control, wire_envelope, wir
 pub use links::{link_bytes, link_pair};
 pub use stores::{store_queue, store_table};
 
-/// Name and body of every target.
-pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+/// A target: its name and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 11] = [
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
     ("wire_control", wire_control),

@@ -1,6 +1,7 @@
 //! Replays every committed corpus file through its target, and some mutations of each: the part of fuzzing that needs
 //! no special compiler.
 
+use picket_codes::shield::{self, Level};
 use picket_fuzz::TARGETS;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,13 +35,14 @@ fn every_corpus_file_passes_its_target() {
 fn seeds_cut_and_damaged_pass_too() {
     for (name, target) in TARGETS {
         for (path, data) in files(name) {
-            println!("{}", path.display());
             let step = 1 + data.len() / 48;
             for at in (0..data.len()).step_by(step) {
+                println!("{} cut at {at}", path.display());
                 target(&data[..at]);
                 for flip in [0x01, 0x80, 0xFF] {
                     let mut bad = data.clone();
                     bad[at] ^= flip;
+                    println!("{} byte {at} flipped by {flip}", path.display());
                     target(&bad);
                 }
             }
@@ -121,7 +123,7 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         seeds.push((target, "edits".into(), [&[0][..], &edits].concat()));
         seeds.push((target, "header-edits".into(), [&[0][..], &[0, 0, 9, 2, 1, 0, 12, 7, 2, 0, 3, 1]].concat()));
         seeds.push((target, "shortened".into(), vec![0, 1, 0x02, 0x00, 255]));
-        seeds.push((target, "noise".into(), (0..600u32).map(|n| (n * 7919 >> 3) as u8 | 1).collect()));
+        seeds.push((target, "noise".into(), (0..600u32).map(|n| ((n * 7919) >> 3) as u8 | 1).collect()));
     }
     seeds
 }
@@ -142,7 +144,7 @@ fn codes_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("repair-only", symbols([1, 0, 16], &mut (16..40))),
         ("one-byte", symbols([0, 1, 1], &mut [0x7FFF, 0].into_iter())),
         ("every-second", symbols([4, 0, 16], &mut (0..64).step_by(2).chain(100..140))),
-        ("false-ones", symbols([1, 0, 16], &mut (8..40).map(|n| n | 0x8000 * (n % 2)))),
+        ("false-ones", symbols([1, 0, 16], &mut (8..40).map(|n| n | (0x8000 * (n % 2))))),
         ("far-apart", symbols([8, 0, 32], &mut (0..90).map(|n| n * 331))),
     ];
     hunter.chain(fountain.map(|(name, data)| ("codes_fountain", name.into(), data))).collect()
@@ -160,9 +162,22 @@ fn link_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         stream.push(stuffed.len() as u8);
         stream.extend(stuffed);
     }
+    // The same in coded frames of every strength, and damaged.
+    let mut air = Vec::new();
+    for (frame, level) in frames.iter().filter(|f| f.len() < 200).zip(Level::ALL.iter().cycle()) {
+        let at = air.len();
+        shield::put(&mut air, frame, *level);
+        air[at + frame.len() / 2] ^= 0x10;
+    }
+    let pieces = air.chunks(100).flat_map(|c| [&[c.len() as u8][..], c].concat());
+    let coded: Vec<u8> = [24].into_iter().chain(pieces).collect();
     let all = |choice: u8, ops: &[[u8; 2]]| [&[choice][..], &ops.concat()].concat();
     let story: Vec<[u8; 2]> = (0..90u8).map(|n| [n.wrapping_mul(37), n.wrapping_mul(59)]).collect();
     let calm = [[0, 3], [2, 9], [5, 200], [10, 100], [10, 250], [11, 250], [10, 250], [10, 250]];
+    // One transmission for both others, among other traffic; then damage, loss and waiting.
+    let group = [[16, 40], [10, 50], [2, 9], [10, 100], [17, 200], [10, 250], [12, 77], [14, 90], [10, 250], [11, 250]];
+    let group_story: Vec<[u8; 2]> =
+        (0..60u8).map(|n| [[16, 17, 10, 12, 0, 11, 14, 10][usize::from(n % 8)], n.wrapping_mul(59)]).collect();
     vec![
         ("link_bytes", "packets".into(), packets),
         ("link_bytes", "stream".into(), stream),
@@ -171,6 +186,16 @@ fn link_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("link_pair", "packets-with-mtu".into(), all(3, &calm)),
         ("link_pair", "story".into(), all(4, &story)),
         ("link_pair", "story-full".into(), all(12, &story)),
+        ("link_bytes", "coded".into(), coded),
+        ("link_pair", "coded-half-duplex".into(), all(20, &calm)),
+        ("link_pair", "coded-story".into(), all(20, &story)),
+        ("link_pair", "coded-story-full".into(), all(28, &story)),
+        ("link_pair", "group-of-packets".into(), all(13, &group)),
+        ("link_pair", "group-of-packets-half-duplex".into(), all(5, &group)),
+        ("link_pair", "group-coded".into(), all(28, &group)),
+        ("link_pair", "group-story".into(), all(13, &group_story)),
+        ("link_pair", "group-story-half-duplex".into(), all(5, &group_story)),
+        ("link_pair", "group-story-coded".into(), all(20, &group_story)),
     ]
 }
 

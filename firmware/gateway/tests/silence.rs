@@ -299,7 +299,7 @@ fn kill_9_gives_no_airtime_back() {
         used.push(links["links"][0]["band"]["used_ms"].as_u64().unwrap());
         drop(daemon); // SIGKILL
     }
-    assert!(used.is_sorted() && used[11] >= 300, "{used:?}");
+    assert!(used.is_sorted() && used[11] >= 250, "{used:?}");
     // 0.01 % of an hour are 360 ms: 108 bytes at 2400 bit/s.
     assert!((15..=108).contains(&far.heard()), "{} bytes on air; used {used:?}", far.heard());
 }

@@ -169,6 +169,16 @@ pub enum Event {
         /// The delivered token.
         delivered: Option<Token>,
     },
+    /// A parcel whose offer had ended was delivered: its answer came too late to move custody, but its token is the
+    /// sender's receipt. May be said more than once.
+    DeliveredLate {
+        /// The parcel.
+        identity: Identity,
+        /// Its sender.
+        source: Index,
+        /// The delivered token.
+        token: Token,
+    },
     /// The neighbour refused custody.
     Refused {
         /// Which offer.

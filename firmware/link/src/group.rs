@@ -4,8 +4,9 @@
 
 use crate::api::{Offer, OfferId};
 use crate::limits::{ANNOUNCEMENTS_EACH, AWAITED_PROBES};
-use crate::offers::{Offers, Pick, Tx, coded};
+use crate::offers::{Offers, Tx, coded};
 use crate::peer::Peer;
+use crate::pick::Pick;
 use alloc::vec::Vec;
 use picket_codes::fountain::Encoder;
 
@@ -92,6 +93,12 @@ impl Offers {
         may_start
     }
 
+    /// Whether the neighbour of `id` knows what will come, and others of its group do not yet.
+    pub(crate) fn waits_for_others(&self, id: OfferId) -> bool {
+        let membership = self.get(id).and_then(|tx| tx.membership);
+        membership.is_some_and(|m| m.knows && !self.may_start(m.group))
+    }
+
     fn members(&self, group: u64) -> impl Iterator<Item = &Tx> {
         let members = self.groups.get(&group).map(|g| g.members.as_slice()).unwrap_or_default();
         members.iter().filter_map(|member| self.get(*member))
@@ -130,7 +137,8 @@ impl Offers {
         let shape = self.shape;
         let limit = self.get(id).and_then(|tx| self.peers.get(&tx.offer.to)).map_or(0, |p| p.whole_limit(&shape));
         if let Some(tx) = self.tx_mut(id) {
-            tx.coded = coded(&tx.offer, limit, &shape).or_else(|| tx.coded.take());
+            // By now it may fit a frame.
+            tx.coded = coded(&tx.offer, limit, &shape);
         }
     }
 
@@ -146,6 +154,10 @@ impl Offers {
         g.members.retain(|member| *member != id);
         if g.members.is_empty() {
             self.groups.remove(&group);
+        } else if self.may_start(group) {
+            // Those that waited for the one that is gone.
+            let parked: Vec<OfferId> = self.members(group).filter(|tx| tx.parked).map(|tx| tx.offer.id).collect();
+            parked.into_iter().for_each(|member| self.make_ready(member));
         }
     }
 

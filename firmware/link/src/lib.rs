@@ -10,6 +10,7 @@
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
+mod accept;
 mod answers;
 mod api;
 mod framing;
@@ -18,11 +19,14 @@ mod group;
 mod hop_keys;
 mod incoming;
 mod limits;
+mod listen;
 mod measure;
 mod offers;
 mod outgoing;
+mod overdue;
 mod pace;
 mod peer;
+mod pick;
 mod rate;
 mod receive;
 mod rtt;

@@ -82,7 +82,8 @@ pub(crate) const REPORTS_MAX: usize = 64;
 /// Envelopes arriving in symbols per neighbour: one for each precedence that may preempt another, and two spare.
 pub(crate) const INCOMING_PER_PEER: usize = 8;
 
-/// The same per link: 32 of 64 KiB are 2 MiB and a little for the code, what a small board can spare.
+/// The same per link: 32 of 64 KiB are 2 MiB and a little for the code, what a small board can spare; decoding the
+/// largest takes 1.8 MB more for some milliseconds, one at a time.
 pub(crate) const INCOMING_MAX: usize = 32;
 
 /// Completed envelopes remembered, so that late symbols do not begin them anew.
@@ -222,3 +223,10 @@ pub(crate) const POLL_LEN: usize = 3;
 
 /// Longest body of an announcement: type, eight bytes of identity, a length of three.
 pub(crate) const ANNOUNCE_LEN: usize = 12;
+
+/// A probe that left so lately may have ended the silence that it probed.
+pub(crate) const PROBE_GRACE: Duration = Duration::from_millis(500);
+
+/// Questions in a row that a neighbour may leave unanswered in the middle of a transfer before it counts as silent: with
+/// half of all frames lost it is wrongly taken for silent once in ten.
+pub(crate) const TRANSFER_GRACE: u32 = 8;

@@ -1,21 +1,21 @@
 //! Parcels offered to neighbours: what goes out next, what is on its way, what is overdue (spec §50.4–§50.6).
 
-use crate::api::{Framing, Offer, OfferId, ParcelKind};
+use crate::api::{Offer, OfferId, ParcelKind};
 use crate::group::{Group, Membership};
-use crate::limits::{
-    DATA_PROBE_MAX, DATA_PROBES, FINISHED_OFFERS, FRAGMENT_OVERHEAD, PEERS_MAX, SHRUNK_MIN, WHOLE_OVERHEAD,
-};
+use crate::limits::{FINISHED_OFFERS, PEERS_MAX, PROBE_GRACE, WHOLE_OVERHEAD};
 use crate::outgoing::Transfer;
 use crate::peer::{Peer, Rank};
+use crate::pick::Pick;
 use crate::shape::Shape;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use picket_codes::shield::Level;
 use picket_wire::control::{Control, NEED_UNKNOWN, offer_of};
+use picket_wire::envelope::Envelope;
 use picket_wire::frame::ack_suffix;
 use picket_wire::time::Instant;
-use picket_wire::{Index, Precedence};
+use picket_wire::{Identity, Index, Precedence};
 
 /// One parcel on its way.
 #[derive(Debug)]
@@ -27,48 +27,31 @@ pub(crate) struct Tx {
     /// Its symbols, when it does not go whole.
     pub(crate) coded: Option<Transfer>,
     /// Its precedence, or a higher one for having waited.
-    urgency: Precedence,
+    pub(crate) urgency: Precedence,
     order: u64,
     charge: usize,
     /// How often it (or its current pass) was sent.
-    tries: u32,
-    sent_end: Instant,
+    pub(crate) tries: u32,
+    pub(crate) sent_end: Instant,
     /// Length and strength of its frame sent last.
-    sent_as: (usize, Level),
+    pub(crate) sent_as: (usize, Level),
     due: Option<Instant>,
+    /// What was sent last is answered at once, in the turn that it hands over: nothing has to be made durable for it.
+    pub(crate) quick: bool,
     /// The next transmission is a poll.
     pub(crate) ask: bool,
-    asked: bool,
+    pub(crate) asked: bool,
     /// The neighbour says that all of it has arrived.
-    arrived: bool,
+    pub(crate) arrived: bool,
+    /// It waits for others of its group, with nothing to send and no answer to come.
+    pub(crate) parked: bool,
     /// Its group, when one transmission serves several neighbours.
     pub(crate) membership: Option<Membership>,
 }
 
 impl Tx {
-    fn rank(&self) -> Rank {
+    pub(crate) fn rank(&self) -> Rank {
         (Reverse(self.urgency), self.order, self.offer.id)
-    }
-}
-
-/// What to send next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pick {
-    /// The parcel in one frame.
-    Whole(OfferId),
-    /// So many symbols of it.
-    Symbols(OfferId, u16),
-    /// "What do you owe me for this?"
-    Poll(OfferId),
-    /// "Symbols of this will go to everyone, and are meant for you."
-    Announce(OfferId),
-}
-
-impl Pick {
-    pub(crate) const fn id(self) -> OfferId {
-        match self {
-            Self::Whole(id) | Self::Symbols(id, _) | Self::Poll(id) | Self::Announce(id) => id,
-        }
     }
 }
 
@@ -78,6 +61,8 @@ pub(crate) struct Finished {
     pub(crate) to: Index,
     pub(crate) prefix: u16,
     pub(crate) suffix: [u8; 17],
+    /// Whose envelope it was: a delivered token that comes too late still belongs to somebody.
+    pub(crate) source: Option<(Identity, Index)>,
 }
 
 /// Until when answers are not overdue though their time is up.
@@ -93,7 +78,7 @@ pub(crate) struct Patience {
 #[derive(Debug)]
 pub(crate) struct Offers {
     pub(crate) peers: BTreeMap<Index, Peer>,
-    txs: BTreeMap<OfferId, Tx>,
+    pub(crate) txs: BTreeMap<OfferId, Tx>,
     finished: VecDeque<Finished>,
     pub(crate) groups: BTreeMap<u64, Group>,
     pub(crate) groups_made: u64,
@@ -151,9 +136,11 @@ impl Offers {
             sent_end: Instant::ZERO,
             sent_as: (0, Level::ALL[0]),
             due: None,
+            quick: false,
             ask: false,
             asked: false,
             arrived: false,
+            parked: false,
             membership: None,
             offer,
         };
@@ -183,7 +170,9 @@ impl Offers {
             self.finished.pop_front();
         }
         let prefix = tx.offer.identity.prefix();
-        self.finished.push_back(Finished { to: tx.offer.to, prefix, suffix: tx.suffix });
+        let envelope = Envelope::parse(&tx.offer.bytes).ok().filter(|_| tx.offer.kind == ParcelKind::Envelope);
+        let source = envelope.map(|envelope| (tx.offer.identity, envelope.header().source));
+        self.finished.push_back(Finished { to: tx.offer.to, prefix, suffix: tx.suffix, source });
         Some(tx)
     }
 
@@ -225,14 +214,14 @@ impl Offers {
 
     /// An authentic frame of `from`; true when the owner is to be told of it.
     pub(crate) fn hear(&mut self, now: Instant, from: Index) -> bool {
-        let bounds = self.shape.bounds;
         let peer = self.peer_mut(from);
         let tell = peer.hear(now);
         if peer.break_silence() {
-            let wait = peer.rtt.wait(&bounds);
             let flying: Vec<OfferId> = peer.flying.iter().map(|(_, id)| *id).collect();
             for id in flying {
-                if self.txs.get(&id).is_some_and(|tx| tx.sent_end + wait <= now) {
+                // What was sent into the silence is lost, and must not come behind what is less urgent; only a probe that
+                // has just left may be about to be answered.
+                if self.txs.get(&id).is_some_and(|tx| tx.sent_end + PROBE_GRACE <= now) {
                     self.lose(id);
                 }
             }
@@ -249,143 +238,6 @@ impl Offers {
         for id in all {
             self.lose(id);
         }
-    }
-
-    /// Finds answers overdue: lost, when the neighbour was heard since; otherwise it is silent.
-    pub(crate) fn expire(&mut self, now: Instant, patience: Patience) {
-        let waiting: Vec<Index> = self.peers.iter().filter(|(_, p)| !p.flying.is_empty()).map(|(i, _)| *i).collect();
-        for index in waiting {
-            while let Some(id) = self.overdue(index, now, patience) {
-                let Some(peer) = self.peers.get_mut(&index) else { break };
-                let sent_end = self.txs.get(&id).map_or(Instant::ZERO, |tx| tx.sent_end);
-                if peer.heard.is_some_and(|heard| heard >= sent_end) {
-                    self.lose(id);
-                } else {
-                    peer.fall_silent(now);
-                }
-            }
-        }
-        self.begin_blind(now);
-    }
-
-    /// Begins what is due of passes to neighbours that may not speak.
-    fn begin_blind(&mut self, now: Instant) {
-        let due: Vec<Index> = self.peers.iter().filter(|(_, p)| p.blind_due(now)).map(|(i, _)| *i).collect();
-        for index in due {
-            let Some(peer) = self.peers.get(&index) else { continue };
-            let mut all: Vec<&Tx> = peer.prefixes.iter().filter_map(|(_, id)| self.txs.get(id)).collect();
-            all.sort_by_key(|tx| tx.rank());
-            let pass = all.iter().map(|tx| (tx.offer.id, tx.coded.as_ref().map_or(0, Transfer::blind_pass))).collect();
-            if let Some(peer) = self.peers.get_mut(&index) {
-                peer.begin_blind(now, pass);
-            }
-        }
-    }
-
-    fn overdue(&self, index: Index, now: Instant, patience: Patience) -> Option<OfferId> {
-        let peer = self.peers.get(&index)?;
-        let (_, id) = peer.flying.first()?;
-        (self.overdue_at(peer, patience)? <= now).then_some(*id)
-    }
-
-    fn overdue_at(&self, peer: &Peer, patience: Patience) -> Option<Instant> {
-        if peer.probing().is_some() {
-            return None;
-        }
-        let (due, _) = peer.flying.first()?;
-        let turn = patience.burst_end + peer.rtt.wait(&self.shape.bounds);
-        Some((*due).max(if self.shape.half { turn } else { *due }).max(patience.busy_until))
-    }
-
-    /// When [`Offers::expire`] has something to do.
-    pub(crate) fn expire_at(&self, patience: Patience) -> Option<Instant> {
-        self.peers.values().filter_map(|p| self.overdue_at(p, patience)).min()
-    }
-
-    /// When the next probe of a silent neighbour is due.
-    pub(crate) fn probe_at(&self) -> Option<Instant> {
-        self.peers.values().filter(|p| !p.is_idle()).filter_map(Peer::probe_at).min()
-    }
-
-    /// Whether anything may be sent at once (probes not counted).
-    pub(crate) fn is_ready(&self) -> bool {
-        self.peers.values().any(|p| p.probing().is_none() && !p.ready.is_empty())
-    }
-
-    /// What goes out next: the most urgent over all neighbours; a silent one gets a probe when it is due.
-    pub(crate) fn pick(&self, now: Instant) -> Option<Pick> {
-        let best = self.peers.values().filter_map(|p| self.candidate(p, now)).min()?;
-        let tx = self.txs.get(&best.2)?;
-        let probe = self.peers.get(&tx.offer.to).and_then(Peer::probing);
-        if let Some((id, left)) = self.peers.get(&tx.offer.to).and_then(Peer::blind) {
-            return Some(match &tx.coded {
-                Some(coded) => Pick::Symbols(id, left.min(self.fitting_symbols(tx.offer.to, coded.symbol()))),
-                None => Pick::Whole(id),
-            });
-        }
-        Some(match (&tx.coded, probe) {
-            (Some(_), Some(_)) if tx.membership.is_some_and(|m| !m.knows) => Pick::Announce(best.2),
-            _ if tx.ask => Pick::Poll(best.2),
-            (Some(_), None) if self.untold(tx).is_some() => Pick::Announce(self.untold(tx).unwrap_or(best.2)),
-            (None, None) => Pick::Whole(best.2),
-            (None, Some(n)) if n < DATA_PROBES && !tx.arrived && tx.offer.bytes.len() <= DATA_PROBE_MAX => {
-                Pick::Whole(best.2)
-            }
-            (Some(coded), None) => match coded.due() {
-                0 => Pick::Poll(best.2),
-                due => Pick::Symbols(best.2, due.min(self.fitting_symbols(tx.offer.to, coded.symbol()))),
-            },
-            (_, Some(_)) => Pick::Poll(best.2),
-        })
-    }
-
-    fn candidate(&self, peer: &Peer, now: Instant) -> Option<Rank> {
-        let first = peer.ready.first().copied();
-        match peer.probe_at() {
-            None => first,
-            Some(at) if at > now => None,
-            Some(_) => match peer.blind() {
-                Some((id, _)) => self.txs.get(&id).map(Tx::rank),
-                None => first.or_else(|| self.txs.get(&peer.flying.first()?.1).map(Tx::rank)),
-            },
-        }
-    }
-
-    /// Symbols of `symbol` bytes in the next frame to this neighbour.
-    fn fitting_symbols(&self, to: Index, symbol: u8) -> u16 {
-        let Some(peer) = self.peers.get(&to) else { return 1 };
-        let symbols = peer.whole_limit(&self.shape).saturating_sub(FRAGMENT_OVERHEAD) / usize::from(symbol).max(1);
-        u16::try_from(symbols).unwrap_or(u16::MAX).max(1)
-    }
-
-    /// How strongly a frame of `len` bytes to `to` is coded that goes alone.
-    pub(crate) fn level(&self, to: Index, len: usize) -> Level {
-        match self.peers.get(&to) {
-            Some(peer) => peer.rate.level_alone(len, self.shape.coded_max),
-            None => crate::rate::level_for_all(len),
-        }
-    }
-
-    /// The same for symbols of `id`: for a group, as its worst member needs it.
-    pub(crate) fn level_of_symbols(&self, id: OfferId, len: usize) -> Level {
-        let members = self.get(id).into_iter().chain(self.fellows(id));
-        let levels = members.filter_map(|tx| self.peers.get(&tx.offer.to)).map(|peer| {
-            let (level, fits) = peer.rate.level_long(self.shape.symbol, self.shape.coded_max);
-            // A frame cut for a better channel than this one.
-            if len <= fits { level } else { peer.rate.level_alone(len, self.shape.coded_max) }
-        });
-        levels.max_by_key(|level| level.parity()).unwrap_or(Level::ALL[0])
-    }
-
-    /// Whether anything else could follow at once after `pick`.
-    pub(crate) fn more_after(&self, pick: Pick) -> bool {
-        if let Pick::Symbols(id, symbols) = pick
-            && self.txs.get(&id).and_then(|tx| tx.coded.as_ref()).is_some_and(|coded| coded.due() > symbols)
-        {
-            return true;
-        }
-        let open = self.peers.values().filter(|p| p.probing().is_none());
-        open.flat_map(|p| p.ready.iter().take(2)).any(|rank| rank.2 != pick.id())
     }
 
     /// `pick` was given to the medium and has left at `end`; `asking` when the frame asks for an answer. Returns
@@ -433,7 +285,13 @@ impl Offers {
         }
         if !stays_ready {
             peer.ready.remove(&tx.rank());
-            let due = end + if tx.tries > 1 { wait.times(2) } else { wait };
+            tx.quick = self.shape.half && !matches!(pick, Pick::Whole(_)) && peer.probing().is_none();
+            let due = end
+                + match tx.quick {
+                    true => self.shape.reply,
+                    false if tx.tries > 1 => wait.times(2),
+                    false => wait,
+                };
             tx.due = Some(due);
             peer.flying.insert((due, id));
         }
@@ -476,64 +334,23 @@ impl Offers {
         }
     }
 
-    /// The answer to `id` is overdue though the neighbour is there: what goes out again is a question where that is
-    /// cheaper, the parcel (or its next missing piece) otherwise.
-    fn lose(&mut self, id: OfferId) {
-        if self.tell_again(id) {
-            return self.make_ready(id);
-        }
+    /// Takes an offer out of what waits for an answer, without anything to send now.
+    pub(crate) fn park(&mut self, id: OfferId) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
-        let asked = core::mem::take(&mut tx.asked);
-        match &mut tx.coded {
-            Some(coded) => {
-                tx.ask = !asked || tx.arrived;
-                if !tx.ask {
-                    coded.nudge();
-                }
-            }
-            None => tx.ask = tx.arrived || self.shape.ask_first && !asked,
+        tx.parked = true;
+        if let (Some(due), Some(peer)) = (tx.due.take(), self.peers.get_mut(&tx.offer.to)) {
+            peer.flying.remove(&(due, id));
         }
-        if asked {
-            tx.arrived = false;
-        }
-        let whole = tx.coded.is_none();
-        if self.shape.framing == Framing::Fec
-            && !asked
-            && let Some(peer) = self.peers.get_mut(&tx.offer.to)
-        {
-            peer.rate.lost(tx.sent_as.0, tx.sent_as.1);
-        }
-        if self.shape.noisy && whole && tx.tries >= 2 && tx.offer.bytes.len() > 2 * SHRUNK_MIN {
-            self.adapt(id, 0, 1);
-        }
-        self.make_ready(id);
     }
 
     pub(crate) fn make_ready(&mut self, id: OfferId) {
         let Some(tx) = self.txs.get_mut(&id) else { return };
+        tx.parked = false;
         let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
         if let Some(due) = tx.due.take() {
             peer.flying.remove(&(due, id));
         }
         peer.ready.insert(tx.rank());
-    }
-
-    /// Where frames are not coded: follows the losses with their length.
-    fn adapt(&mut self, id: OfferId, arrived: u32, lost: u32) {
-        let Some(tx) = self.txs.get_mut(&id) else { return };
-        let Some(peer) = self.peers.get_mut(&tx.offer.to) else { return };
-        if !self.shape.noisy {
-            return;
-        }
-        let used = if tx.coded.is_some() { tx.sent_as.0 } else { tx.offer.bytes.len() + WHOLE_OVERHEAD };
-        if lost > 0 && lost * 2 >= arrived {
-            peer.frame_limit = peer.frame_limit.min((used / 2).max(SHRUNK_MIN));
-            if tx.coded.is_none() {
-                tx.coded = coded(&tx.offer, peer.frame_limit, &self.shape);
-            }
-        } else if lost == 0 && arrived >= 4 {
-            peer.frame_limit = (peer.frame_limit + peer.frame_limit / 4).min(self.shape.frame_max);
-        }
     }
 
     fn peer_mut(&mut self, index: Index) -> &mut Peer {

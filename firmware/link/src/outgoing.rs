@@ -130,7 +130,9 @@ impl Transfer {
 
     /// Symbols to send now; 0 while what is in flight may be enough.
     pub(crate) fn due(&self) -> u16 {
-        if self.allowed == 0 || self.unreported >= self.limit && !self.nudge {
+        // Where much is lost, so are reports.
+        let limit = u32::from(self.loss.for_arrival(u16::try_from(self.limit).unwrap_or(u16::MAX)));
+        if self.allowed == 0 || self.unreported >= limit.max(self.limit) && !self.nudge {
             return 0;
         }
         let arriving = self.loss.arriving(self.next.saturating_sub(self.settled));

@@ -34,6 +34,8 @@ pub(crate) struct Peer {
     pub(crate) frame_limit: usize,
     /// Noise between us, where they are.
     pub(crate) rate: Rate,
+    /// Questions that were not answered since it was heard.
+    pub(crate) unanswered: u32,
     reported: Option<Instant>,
     silence: Option<Silence>,
 }
@@ -61,6 +63,7 @@ impl Peer {
             heard: None,
             frame_limit,
             rate: Rate::default(),
+            unanswered: 0,
             reported: None,
             silence: None,
         }
@@ -88,6 +91,7 @@ impl Peer {
     /// Notes an authentic frame; true when the owner is to be told.
     pub(crate) fn hear(&mut self, now: Instant) -> bool {
         self.heard = Some(now);
+        self.unanswered = 0;
         let tell = self.reported.is_none_or(|at| now.since(at) >= HEARD_EVERY);
         if tell {
             self.reported = Some(now);

@@ -52,8 +52,7 @@ impl Rate {
 
     /// A frame of ours was lost that carried `len` bytes at `level`.
     pub(crate) fn lost(&mut self, len: usize, level: Level) {
-        let hear = &self.hear;
-        self.there.get_or_insert_with(|| hear.clone()).lost(shield::coded_len(len, level), level);
+        self.there.get_or_insert(self.hear).lost(shield::coded_len(len, level), level);
     }
 
     /// Share of bytes of its frames that arrive wrong; `None` before anything was counted.

@@ -1,167 +1,23 @@
-//! From bytes of the medium to authentic events (spec §50.2, §50.4, §50.5).
+//! From frames to authentic events (spec §50.2, §50.4, §50.5).
 
 use crate::Link;
+use crate::accept::{Answered, answered};
 use crate::answers::{Key, Polled, Verdict};
 use crate::api::{Arrival, Event, Keyring, ParcelKind};
-use crate::framing::{Found, decode, later_starts};
 use crate::hop_keys::HopKeys;
 use crate::incoming::{self, Taken};
-use crate::limits::{
-    ANNOUNCED_MAX, CHOICES_MAX, FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX, SALVAGE_TRIALS, TALKER_FOR,
-};
-use crate::offers::{Named, Report, hop_and_round};
+use crate::limits::{ANNOUNCED_MAX, FINISHED, FINISHED_FOR, REPORT_EVERY, REPORTS_MAX};
+use crate::listen::Drop;
+use crate::offers::{Report, hop_and_round};
 use alloc::vec::Vec;
-use picket_codes::shield::Level;
-use picket_wire::control::{Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN, Prefixes};
+use picket_wire::control::{Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN};
 use picket_wire::envelope::{Envelope, FLAG_TURN, set_flags};
-use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked, ack_many_suffix};
-use picket_wire::limits::WIRE_VERSION;
+use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Identity, Index, MessageId, Precedence};
 
-/// Why a run of bytes gave no frame for us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drop {
-    Noise,
-    Version,
-    Generation,
-    Mac,
-    NotForUs,
-    StaleAnswer,
-    Body,
-}
-
 impl Link {
-    pub(crate) fn receive_bytes(&mut self, now: Instant, bytes: &[u8], keys: &dyn Keyring) {
-        self.counters.rx_bytes += bytes.len() as u64;
-        self.history.at(now).heard_air += self.pace.air(bytes.len());
-        if bytes.iter().any(|&b| b != 0) {
-            self.turn.bytes(now);
-        }
-        let mut rest = bytes;
-        while let Some(found) = self.framer.next(&mut rest) {
-            match found {
-                Found::Run(run) => self.run(now, &run, keys),
-                Found::Overlong(len) => self.counters.dropped_noise += len as u64,
-                Found::Coded { mut frame, level, body, errors } => {
-                    self.coded(now, &mut frame, (level, body, errors), keys)
-                }
-                Found::Broken { level, body } => {
-                    self.counters.dropped_broken += 1;
-                    self.history.at(now).bad_frames += 1;
-                    self.broken(now, level, body);
-                }
-            }
-        }
-        self.turn.settle(self.framer.in_frame());
-    }
-
-    /// A frame that was decoded. One that nobody's key verifies is taken for a false find where the code proves little.
-    fn coded(
-        &mut self,
-        now: Instant,
-        frame: &mut [u8],
-        (level, body, errors): (Level, usize, usize),
-        keys: &dyn Keyring,
-    ) {
-        let talker = self.inbound.talker.take();
-        match self.frame(now, frame, keys) {
-            Ok(()) => self.repaired(now, body, errors),
-            Err(Drop::StaleAnswer | Drop::Body) => self.repaired(now, body, errors),
-            Err(drop @ (Drop::Noise | Drop::Version | Drop::Generation | Drop::Mac | Drop::NotForUs)) => {
-                let proven = level.parity() >= PROVING_PARITY;
-                self.inbound.talker = self.inbound.talker.or(talker);
-                if proven || drop == Drop::NotForUs {
-                    return self.count(drop, frame.len());
-                }
-                self.framer.reject();
-                self.broken(now, level, body);
-            }
-        }
-    }
-
-    fn repaired(&mut self, now: Instant, body: usize, errors: usize) {
-        self.counters.corrected += errors as u64;
-        let slot = self.history.at(now);
-        (slot.coded_bytes, slot.wrong_bytes) = (slot.coded_bytes + body as u64, slot.wrong_bytes + errors as u64);
-        if let Some((talker, _)) = self.inbound.talker
-            && let Some(peer) = self.offers.peers.get_mut(&talker)
-        {
-            peer.rate.heard(body, errors);
-        }
-    }
-
-    fn broken(&mut self, now: Instant, level: Level, body: usize) {
-        if let Some((talker, at)) = self.inbound.talker
-            && now.since(at) < TALKER_FOR
-            && let Some(peer) = self.offers.peers.get_mut(&talker)
-        {
-            peer.rate.broken(body, level);
-            // Who sends it must learn at once that this is not enough.
-            if !self.shape.half && peer.rate.has_news() {
-                self.inbound.incoming.all_of(talker).into_iter().for_each(|key| self.queue_report(key));
-            }
-        }
-    }
-
-    /// A whole run is one frame, or noise with a frame at its end.
-    fn run(&mut self, now: Instant, run: &[u8], keys: &dyn Keyring) {
-        let mut frame = core::mem::take(&mut self.inbound.frame);
-        if let Err(drop) = self.try_run(now, run, &mut frame, keys) {
-            match self.salvage(now, run, drop, &mut frame, keys) {
-                Some(noise) => self.counters.dropped_noise += noise as u64,
-                None => {
-                    self.history.at(now).bad_frames += u32::from(matches!(drop, Drop::Noise | Drop::Mac));
-                    self.count(drop, run.len());
-                }
-            }
-        }
-        self.inbound.frame = frame;
-    }
-
-    fn try_run(&mut self, now: Instant, run: &[u8], frame: &mut Vec<u8>, keys: &dyn Keyring) -> Result<(), Drop> {
-        if !decode(self.shape.framing, run, frame) {
-            return Err(Drop::Noise);
-        }
-        self.frame(now, frame, keys)
-    }
-
-    /// Looks for a frame behind noise; returns how many bytes of noise there were.
-    fn salvage(
-        &mut self,
-        now: Instant,
-        run: &[u8],
-        drop: Drop,
-        frame: &mut Vec<u8>,
-        keys: &dyn Keyring,
-    ) -> Option<usize> {
-        if self.shape.framing != crate::Framing::Cobs || matches!(drop, Drop::StaleAnswer | Drop::Body) {
-            return None;
-        }
-        let ours = WIRE_VERSION << 5 | (keys.net().generation & 0b111) << 2;
-        let starts = later_starts(run, |first| first & !0b11 == ours && first & 0b11 != Kind::Signed as u8);
-        for at in from_both_ends(&starts).take(SALVAGE_TRIALS) {
-            if self.try_run(now, &run[at..], frame, keys).is_ok() {
-                return Some(at);
-            }
-        }
-        None
-    }
-
-    fn count(&mut self, drop: Drop, len: usize) {
-        let counters = &mut self.counters;
-        match drop {
-            Drop::Noise => counters.dropped_noise += len as u64,
-            Drop::Version => counters.dropped_version += 1,
-            Drop::Generation => counters.dropped_generation += 1,
-            Drop::Mac => counters.dropped_mac += 1,
-            Drop::NotForUs => counters.not_for_us += 1,
-            Drop::StaleAnswer => counters.stale_answers += 1,
-            Drop::Body => counters.dropped_body += 1,
-        }
-    }
-
-    fn frame(&mut self, now: Instant, frame: &mut [u8], keys: &dyn Keyring) -> Result<(), Drop> {
+    pub(crate) fn frame(&mut self, now: Instant, frame: &mut [u8], keys: &dyn Keyring) -> Result<(), Drop> {
         let unmasked = keys.mask().unmask(frame).map_err(|error| match error {
             FrameError::Short | FrameError::Long => Drop::Noise,
             FrameError::Version(_) => Drop::Version,
@@ -172,8 +28,11 @@ impl Link {
             return self.broadcast(now, unmasked, keys);
         }
         if unmasked.to() != keys.me().low() {
-            let reserve = self.reserved_by(&unmasked);
-            self.turn.overheard(now, reserve);
+            // A damaged frame names anybody; one between two that are there is taken for talk of others.
+            if ![unmasked.to(), unmasked.from()].into_iter().any(|low| keys.stations(low).is_empty()) {
+                let reserve = self.reserved_by(&unmasked);
+                self.turn.overheard(now, reserve);
+            }
             return Err(Drop::NotForUs);
         }
         match answered(&unmasked) {
@@ -203,7 +62,7 @@ impl Link {
         let frame = frame.authenticate(&keys.net().mac, Around::default()).map_err(|_| Drop::Mac)?;
         let message = match frame.body() {
             Ok(Body::Control(message)) => message,
-            Ok(Body::Fragment(fragment)) => return self.to_everyone(now, low, &fragment),
+            Ok(Body::Fragment(fragment)) => return self.meant_for_all(now, low, &fragment),
             Ok(Body::Envelope(_)) | Err(_) => return Err(Drop::Body),
         };
         let named = match message {
@@ -227,7 +86,7 @@ impl Link {
     }
 
     /// Symbols for several stations: taken if their sender has said that they are meant for us too.
-    fn to_everyone(&mut self, now: Instant, low: u8, fragment: &Fragment<'_>) -> Result<(), Drop> {
+    fn meant_for_all(&mut self, now: Instant, low: u8, fragment: &Fragment<'_>) -> Result<(), Drop> {
         let (prefix, total) = (fragment.head.prefix, fragment.head.total);
         let meant = |k: &incoming::Key| k.from.low() == low && (k.prefix, k.total) == (prefix, total);
         // More is coming, and nobody is asked: like talk between others.
@@ -301,101 +160,7 @@ impl Link {
         None
     }
 
-    /// An answer's MAC covers what it answers, so each offer of that prefix is tried.
-    fn answer(&mut self, now: Instant, frame: Unmasked<'_>, prefix: u16, keys: &dyn Keyring) -> Result<(), Drop> {
-        let mut frame = frame;
-        let mut known = false;
-        for peer in keys.stations(frame.from()) {
-            for id in self.offers.with_prefix(peer, prefix) {
-                let Some(suffix) = self.offers.get(id).map(|tx| tx.suffix) else { continue };
-                known = true;
-                match try_key(&mut self.hop_keys, frame, peer, &suffix, keys) {
-                    Ok(authentic) => return self.accept(now, peer, id, &authentic),
-                    Err(back) => frame = back,
-                }
-            }
-            let ended: Vec<[u8; 17]> = self.offers.finished(peer, prefix).map(|f| f.suffix).collect();
-            for suffix in ended {
-                match try_key(&mut self.hop_keys, frame, peer, &suffix, keys) {
-                    Ok(_) => {
-                        self.authentic(now, peer);
-                        self.turn.heard(false);
-                        return Err(Drop::StaleAnswer);
-                    }
-                    Err(back) => frame = back,
-                }
-            }
-        }
-        Err(if known { Drop::Mac } else { Drop::StaleAnswer })
-    }
-
-    /// The MAC of an acknowledgement of several parcels covers all of them; where two offers share a prefix, each is
-    /// tried.
-    fn answer_many(
-        &mut self,
-        now: Instant,
-        frame: Unmasked<'_>,
-        prefixes: &Prefixes,
-        keys: &dyn Keyring,
-    ) -> Result<(), Drop> {
-        let mut frame = frame;
-        let mut known = false;
-        for peer in keys.stations(frame.from()) {
-            let named = self.offers.named(peer, prefixes.as_slice());
-            if named.iter().any(Vec::is_empty) {
-                continue;
-            }
-            known = true;
-            for choice in choices(&named) {
-                let suffix = ack_many_suffix(choice.iter().map(|(suffix, _)| suffix));
-                match try_key(&mut self.hop_keys, frame, peer, &suffix, keys) {
-                    Ok(_) => {
-                        self.authentic(now, peer);
-                        self.turn.heard(false);
-                        choice.iter().for_each(|(_, id)| self.accepted(now, *id));
-                        return Ok(());
-                    }
-                    Err(back) => frame = back,
-                }
-            }
-        }
-        Err(if known { Drop::Mac } else { Drop::StaleAnswer })
-    }
-
-    /// One of several acknowledged parcels; `None` for one that had ended before.
-    fn accepted(&mut self, now: Instant, id: Option<crate::OfferId>) {
-        let Some(id) = id else {
-            self.counters.stale_answers += 1;
-            return;
-        };
-        if let Some(tx) = self.offers.answered(now, id, self.turn.burst_end()) {
-            self.history.at(now).delivered_out += tx.offer.bytes.len() as u64;
-            self.events.push_back(Event::Accepted { offer: id, delivered: None });
-        }
-    }
-
-    fn accept(&mut self, now: Instant, peer: Index, id: crate::OfferId, frame: &Authentic<'_>) -> Result<(), Drop> {
-        self.authentic(now, peer);
-        self.turn.heard(false);
-        let event = match frame.body() {
-            Ok(Body::Control(Control::Ack { .. })) => Event::Accepted { offer: id, delivered: None },
-            Ok(Body::Control(Control::AckDelivered { token, .. })) => {
-                Event::Accepted { offer: id, delivered: Some(token) }
-            }
-            Ok(Body::Control(Control::Refuse { reason, retry_s, .. })) => {
-                Event::Refused { offer: id, reason, retry: Duration::from_secs(u64::from(retry_s)) }
-            }
-            Ok(_) | Err(_) => return Err(Drop::Body),
-        };
-        let tx = self.offers.answered(now, id, self.turn.burst_end());
-        if let (Some(tx), Event::Accepted { .. }) = (tx, &event) {
-            self.history.at(now).delivered_out += tx.offer.bytes.len() as u64;
-        }
-        self.events.push_back(event);
-        Ok(())
-    }
-
-    fn authentic(&mut self, now: Instant, peer: Index) {
+    pub(crate) fn authentic(&mut self, now: Instant, peer: Index) {
         self.counters.rx_frames += 1;
         self.history.at(now).good_frames += 1;
         self.inbound.talker = Some((peer, now));
@@ -536,7 +301,7 @@ impl Link {
         self.arrived(now, Arrival { from: key.from, kind: ParcelKind::Envelope, identity, bytes });
     }
 
-    fn queue_report(&mut self, key: incoming::Key) {
+    pub(crate) fn queue_report(&mut self, key: incoming::Key) {
         if let Some((need, next)) = self.inbound.incoming.report(key) {
             self.report(key.from, key.prefix, need, next);
         }
@@ -555,55 +320,10 @@ impl Link {
     }
 }
 
-/// Parity bytes a block from which on bytes that are no frame practically never decode (one in 720 a block).
-const PROVING_PARITY: usize = 12;
-
 /// Least urgent: what [`Link::room`] answers for.
 pub(crate) const LEAST: Precedence = Precedence::Deferred;
 
-/// A short frame behind much noise is among the last candidates, a long one behind little among the first.
-fn from_both_ends(starts: &[usize]) -> impl Iterator<Item = usize> {
-    let halves = starts.iter().zip(starts.iter().rev());
-    halves.flat_map(|(first, last)| [*last, *first]).take(starts.len())
-}
-
-/// What an answer names; nothing is believed of it yet.
-enum Answered {
-    One(u16),
-    Many(Prefixes),
-}
-
-/// The parcels that an answer names; `None` for other frames.
-fn answered(frame: &Unmasked<'_>) -> Option<Answered> {
-    if frame.kind() != Kind::Control {
-        return None;
-    }
-    match *frame.body() {
-        // Spec §20.5: types 5, 6 and 7.
-        [5..=7, a, b, ..] => Some(Answered::One(u16::from_be_bytes([a, b]))),
-        [13, ..] => match Control::decode(frame.body()) {
-            Ok(Control::AckMany(prefixes)) => Some(Answered::Many(prefixes)),
-            Ok(_) | Err(_) => None,
-        },
-        _ => None,
-    }
-}
-
-/// Every way to choose one offer for each name, at most [`CHOICES_MAX`] of them.
-fn choices(named: &[Vec<Named>]) -> impl Iterator<Item = Vec<Named>> {
-    let all = named.iter().fold(1usize, |n, of| n.saturating_mul(of.len()));
-    (0..all.min(CHOICES_MAX)).map(|number| {
-        let mut rest = number;
-        let choose = |of: &Vec<Named>| {
-            let at = rest % of.len().max(1);
-            rest /= of.len().max(1);
-            of.get(at).copied()
-        };
-        named.iter().filter_map(choose).collect()
-    })
-}
-
-fn try_key<'f>(
+pub(crate) fn try_key<'f>(
     hop_keys: &mut HopKeys,
     frame: Unmasked<'f>,
     peer: Index,

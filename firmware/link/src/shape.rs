@@ -31,12 +31,16 @@ pub(crate) struct Shape {
     pub(crate) bytes: usize,
     /// How long to wait for an answer.
     pub(crate) bounds: Bounds,
+    /// Half duplex: until the neighbour has used the turn it was given, or not: then the next slot is ours.
+    pub(crate) reply: Duration,
     /// How long a station may be on air before it is heard: a packet is heard at its end.
     pub(crate) blind: Duration,
     /// Whether several frames may be given to the medium at once.
     pub(crate) batch: bool,
     /// Whether a loss is likely to be noise that shorter frames escape.
     pub(crate) noisy: bool,
+    /// Whether parcels wait for the answers of more urgent ones: the medium may lose those.
+    pub(crate) in_order: bool,
     /// Whether an overdue answer is asked for before the parcel is sent again: the medium itself does not lose bytes.
     pub(crate) ask_first: bool,
     air_bps: Option<u32>,
@@ -61,9 +65,11 @@ impl Shape {
             parcels,
             bytes,
             bounds: bounds(config, frame_max),
+            reply: config.turn_round + SLOT + blind(config, frame_max),
             blind: blind(config, frame_max),
             batch: stream && paced.is_none(),
             noisy: stream && paced.is_some(),
+            in_order: paced.is_some(),
             ask_first: stream && paced.is_none(),
             air_bps: paced,
         }

@@ -6,7 +6,8 @@ use crate::api::{Framing, Keyring, OfferId, ParcelKind};
 use crate::gate::leave::{of_control, of_offer};
 use crate::gate::{Gate, Traffic};
 use crate::limits::{ANNOUNCE_LEN, BATCH, FRAGMENT_OVERHEAD, POLL_LEN, WHOLE_OVERHEAD};
-use crate::offers::{Patience, Pick, Sent};
+use crate::offers::{Patience, Sent};
+use crate::pick::Pick;
 use alloc::vec::Vec;
 use picket_codes::shield::Level;
 use picket_wire::Index;
@@ -101,7 +102,7 @@ impl Link {
             self.outbox.control.pop_front();
             return true;
         }
-        match self.offers.pick(now) {
+        match self.offers.pick(now, self.turn.spoken_to(now)) {
             Some(pick) => self.put_offer(now, keys, gate, out, pick),
             None => false,
         }
@@ -211,6 +212,10 @@ impl Link {
 
     /// Whether a frame of `len` bytes is the last one of our turn.
     fn ends(&self, now: Instant, pick: Pick, len: usize) -> bool {
+        if self.offers.is_blind(pick.id()) {
+            // Nobody will answer; the channel is left to others after each burst all the same.
+            return self.shape.half && self.turn.burst_used();
+        }
         let more = self.small_talk() || self.offers.more_after(pick);
         self.shape.half && (!more || self.turn.budget(now) < self.pace.air(len).times(2))
     }

@@ -179,6 +179,19 @@ impl Turn {
         if self.in_frame { GAP_IN_FRAME.max(self.timing.gap) } else { self.timing.gap }
     }
 
+    /// Whether we have talked for as long as one may at a time.
+    pub(crate) fn burst_used(&self) -> bool {
+        self.used >= BURST
+    }
+
+    /// Whom we speak to in the burst we are in.
+    pub(crate) fn spoken_to(&self, now: Instant) -> Option<Index> {
+        match self.last {
+            Last::Spoke { to, .. } if self.half && self.in_burst(now) => to,
+            Last::Spoke { .. } | Last::Heard { .. } | Last::Nothing | Last::Others => None,
+        }
+    }
+
     /// Whether the burst goes on, counted from its last frame.
     fn in_burst(&self, now: Instant) -> bool {
         self.burst.is_some_and(|(_, end)| now <= end + Duration(self.timing.gap.0 / 2))
@@ -255,7 +268,7 @@ impl Turn {
     pub(crate) fn sent(&mut self, now: Instant, end: Instant, air: Duration, to: Option<Index>, last: bool) {
         let left = self.budget(now).saturating_sub(air);
         self.new_session(now);
-        self.used = self.used + air;
+        self.used += air;
         self.draws = self.draws.wrapping_add(1);
         if !self.in_burst(now) && matches!(self.last, Last::Spoke { asking: true, .. }) {
             self.unanswered = self.unanswered.saturating_add(1);
@@ -264,6 +277,9 @@ impl Turn {
         self.last = Last::Spoke { to, asking };
         (self.quiet_from, self.burst_end) = (end, end);
         self.burst = (self.half && !last).then_some((left, end));
+        if last && !self.crowded() {
+            self.used = Duration::ZERO;
+        }
     }
 }
 

@@ -101,6 +101,9 @@ impl Exchange {
                 Event::Control { from, message } => {
                     json!({who: "control", "from": from.map(|f| f.0), "message": format!("{message:?}")})
                 }
+                Event::DeliveredLate { identity, source, token } => {
+                    json!({who: "delivered late", "identity": hex::encode(identity.0), "source": source.0, "token": hex::encode(token)})
+                }
                 Event::Heard(from) => json!({who: "heard", "from": from.0}),
             };
             self.steps.push(step);

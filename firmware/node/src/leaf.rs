@@ -18,8 +18,9 @@ mod tests;
 use crate::io::{Directory, StationKind};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use picket_link::{Emission, Event, Gate, Link, Offer};
-use picket_wire::control::{Claim, Control, Hello, RefuseReason, Token};
+use picket_link::gate::Traffic;
+use picket_link::{Emcon, Emission, Event, Gate, Link, Offer};
+use picket_wire::control::{Claim, Control, Hello, Receipt, ReceiptKind, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Identity, Index, Precedence};
 use stage::{Attached, Attaching, Searching, Stage};
@@ -174,6 +175,34 @@ impl Leaf {
         }
     }
 
+    /// Emission control: in force with this call. The owner calls back what its driver holds when a state forbids
+    /// everything; what is on its way here counts as never sent.
+    pub fn set_emcon(&mut self, emcon: Emcon) {
+        self.gate.set(emcon);
+        if emcon.forbids_all() {
+            self.link.hush();
+            self.transmitting = false;
+        }
+    }
+
+    /// The state of emission control in force.
+    #[must_use]
+    pub const fn emcon(&self) -> Emcon {
+        self.gate.emcon()
+    }
+
+    /// When what was handed over has left the air.
+    #[must_use]
+    pub const fn silent_at(&self) -> Instant {
+        self.link.silent_at()
+    }
+
+    /// Whether the state lets us show that we are here: look for a gateway, attach, ask whether it is still there. While
+    /// it does not, an attachment is kept as it is.
+    fn may_show(&self) -> bool {
+        self.gate.forbids(Traffic::Presence).is_none()
+    }
+
     /// The last transmission is with the medium.
     pub const fn sent(&mut self) {
         self.transmitting = false;
@@ -258,7 +287,7 @@ impl Leaf {
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         let link = if self.transmitting || matches!(self.stage, Stage::Down) { None } else { self.link.next_wake() };
-        match (link, self.stage.due(&self.config)) {
+        match (link, self.stage.due(&self.config).filter(|_| self.may_show())) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -296,6 +325,11 @@ impl Leaf {
                     self.outcomes.push_back(Outcome::Accepted { offer, delivered });
                 }
             }
+            Event::DeliveredLate { identity, source, token } => {
+                let kind = ReceiptKind::Delivered;
+                let receipt = Receipt { to: source, hops: 0, id: identity.id(), kind, token };
+                self.outcomes.extend(self.receipt(receipt).map(Outcome::Arrived));
+            }
             Event::Refused { offer, reason, retry } => {
                 if self.offered.remove(&offer) {
                     // It had taken custody before: only its acknowledgement was lost.
@@ -311,6 +345,16 @@ impl Leaf {
             }
             Event::Control { from, message } => self.on_control(now, from, message, directory),
         }
+    }
+
+    /// A receipt as if it had come in a frame of its own.
+    fn receipt(&self, receipt: Receipt) -> Option<Arrival> {
+        let Stage::Attached(attached) = &self.stage else { return None };
+        let message = Control::Receipt(receipt);
+        let mut buffer = [0; picket_wire::limits::CONTROL_MAX];
+        let bytes = message.encode(&mut buffer).ok()?.to_vec();
+        let (from, identity) = (attached.claim.gateway, message.parcel_identity()?);
+        Some(Arrival { from, kind: ParcelKind::Control, identity, bytes })
     }
 
     /// An authentic frame of this station was heard.
@@ -409,7 +453,7 @@ impl Leaf {
     }
 
     fn run_timers(&mut self, now: Instant, me: Index) {
-        if self.stage.due(&self.config).is_none_or(|due| now < due) {
+        if !self.may_show() || self.stage.due(&self.config).is_none_or(|due| now < due) {
             return;
         }
         let hello = Control::Hello(Hello { index: me, gateway: false, answer: true });

@@ -186,7 +186,7 @@ impl Relay {
     #[must_use]
     pub fn turn(&self, now: Instant, way: Way) -> Option<Turn> {
         let top = self.top(way)?;
-        let due = self.since_aged.get(&way).is_some_and(|n| *n + 1 >= AGED_EVERY);
+        let due = self.since_aged.get(&way).is_some_and(|n| *n >= AGED_EVERY - 1);
         let aged = if due { self.aged(now, way, top.urgency) } else { None };
         Some(aged.map_or(top, |key| Turn { key, ..top }))
     }

@@ -11,6 +11,7 @@ pub mod table;
 pub mod theory;
 pub mod world;
 
+pub use picket_link::Framing;
 pub use station::{Link, Parcel, Station};
 pub use table::Table;
 pub use world::World;

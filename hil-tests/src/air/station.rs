@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use picket_link::{Arrival, Config, Duplex, Event, Framing, Gate, Keyring, Offer, OfferId, Owed, ParcelKind};
+use picket_link::{Arrival, Config, Counters, Duplex, Event, Framing, Gate, Keyring, Offer, OfferId, Owed, ParcelKind};
 use picket_wire::envelope::{Class, Envelope, Header, set_mutable};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
@@ -15,45 +15,85 @@ use crate::Rng;
 /// From arrival to durable: one write of a small board's flash, batched.
 pub const DURABLE_AFTER: Duration = Duration::from_millis(5);
 /// Bytes that a full fragment's frame spends on anything but data, framing excluded (spec §50).
-pub const FRAGMENT_OVERHEAD: usize = 14;
+pub const FRAGMENT_OVERHEAD: usize = 16;
 /// Shortest envelope: header and tag.
 const ENVELOPE_MIN: usize = 22;
 /// Where an envelope's own number is written, behind the header.
 const NUMBER_AT: usize = 10;
+
+/// Turn-round time of half-duplex radios here.
+pub const TURN_ROUND: Duration = Duration::from_millis(50);
 
 /// How the stations' links are configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Air rate in bit/s.
     pub rate: u32,
+    /// How bytes become frames; packets go over packet radios, everything else over a byte pipe.
+    pub framing: Framing,
     /// `Some`: half duplex with this turn-round time.
     pub half: Option<Duration>,
-    /// `Some`: packet radios with this mtu.
+    /// Longest packet of a packet radio.
     pub mtu: Option<u16>,
 }
 
 impl Link {
-    /// Full duplex over a byte pipe.
+    /// Full duplex over a byte pipe, frames delimited and not coded.
     #[must_use]
-    pub const fn full(rate: u32) -> Self {
-        Self { rate, half: None, mtu: None }
+    pub const fn cobs(rate: u32) -> Self {
+        Self { rate, framing: Framing::Cobs, half: None, mtu: None }
     }
 
-    /// Half duplex over a byte pipe, 50 ms turn-round.
+    /// Full duplex over a byte pipe, frames coded as strongly as the noise asks for.
     #[must_use]
-    pub const fn half(rate: u32) -> Self {
-        Self { rate, half: Some(Duration::from_millis(50)), mtu: None }
+    pub const fn fec(rate: u32) -> Self {
+        Self { framing: Framing::Fec, ..Self::cobs(rate) }
     }
 
     /// Full duplex between packet radios.
     #[must_use]
     pub const fn packets(rate: u32, mtu: u16) -> Self {
-        Self { rate, half: None, mtu: Some(mtu) }
+        Self { framing: Framing::Packet, mtu: Some(mtu), ..Self::cobs(rate) }
+    }
+
+    /// The same in half duplex, 50 ms turn-round.
+    #[must_use]
+    pub const fn half(self) -> Self {
+        Self { half: Some(TURN_ROUND), ..self }
+    }
+
+    /// What it is, in a table.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.framing {
+            Framing::Cobs => "cobs",
+            Framing::Fec => "fec",
+            Framing::Packet => "packets",
+        }
+    }
+
+    /// How it is shared, in a table.
+    #[must_use]
+    pub const fn duplex(&self) -> &'static str {
+        if self.half.is_some() { "half" } else { "full" }
+    }
+
+    /// The channel that such stations share.
+    #[must_use]
+    pub fn air(&self, stations: usize) -> picket_channel::Config {
+        let mut air = picket_channel::Config::new(self.rate).stations(stations);
+        if let Some(turn_round) = self.half {
+            air = air.half(turn_round);
+        }
+        match self.mtu {
+            Some(mtu) => air.packets(usize::from(mtu)),
+            None => air,
+        }
     }
 
     pub(super) fn config(&self) -> Config {
         Config {
-            framing: if self.mtu.is_some() { Framing::Packet } else { Framing::Cobs },
+            framing: self.framing,
             mtu: self.mtu,
             air_bps: Some(self.rate),
             duplex: if self.half.is_some() { Duplex::Half } else { Duplex::Full },
@@ -84,8 +124,8 @@ pub struct Station {
     link: picket_link::Link,
     keys: Keys,
     gate: Gate,
-    /// By falling urgency, then by age: (urgency inverted, number).
-    outbox: BTreeMap<(u8, u64), Offer>,
+    /// By falling urgency, then by age: (urgency inverted, number). Several offers together are one envelope for all.
+    outbox: BTreeMap<(u8, u64), Vec<Offer>>,
     /// Something may be offered that could not be before.
     may_offer: bool,
     owing: Vec<(Instant, Owed)>,
@@ -126,8 +166,15 @@ impl Station {
 
     /// Puts a parcel into the outbox.
     pub fn queue(&mut self, number: u64, parcel: &Parcel) {
-        let offer = offer(number, parcel);
-        self.outbox.insert((u8::MAX - parcel.precedence.bits(), number), offer);
+        self.queue_for_all(number, parcel, &[parcel.to]);
+    }
+
+    /// Puts one parcel for several stations into the outbox. It arrives everywhere under `number`; the sender has
+    /// numbers from there on, one for each station.
+    pub fn queue_for_all(&mut self, number: u64, parcel: &Parcel, to: &[usize]) {
+        let one = offer(number, parcel);
+        let offers = (number..).zip(to).map(|(n, to)| Offer { id: OfferId(n), to: index(*to), ..one.clone() });
+        self.outbox.insert((u8::MAX - parcel.precedence.bits(), number), offers.collect());
         self.may_offer = true;
     }
 
@@ -154,6 +201,12 @@ impl Station {
         self.owing.iter().map(|(at, _)| *at).chain(self.link.next_wake()).min()
     }
 
+    /// What the link counted.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        self.link.counters()
+    }
+
     /// Frames put on air so far, and how many of them were sent again.
     #[must_use]
     pub const fn frames(&self) -> (u64, u64) {
@@ -171,7 +224,7 @@ impl Station {
                 self.may_offer = true;
             }
             Event::Refused { offer, reason, .. } => panic!("nobody here refuses: {offer:?} {reason:?}"),
-            Event::Heard(_) | Event::Control { .. } => {}
+            Event::Heard(_) | Event::Control { .. } | Event::DeliveredLate { .. } => {}
         }
     }
 
@@ -196,17 +249,15 @@ impl Station {
     /// Most urgent first; what does not fit holds up nothing for another neighbour.
     fn offer_what_fits(&mut self, now: Instant) {
         let link = &mut self.link;
-        let fits: Vec<(u8, u64)> = self
-            .outbox
-            .iter()
-            .filter_map(|(key, offer)| {
-                let fits = link.room_for(offer.to, offer.precedence) > 0;
-                (fits && link.offer(now, offer.clone()).is_ok()).then_some(*key)
-            })
-            .collect();
-        for key in fits {
-            self.outbox.remove(&key);
-        }
+        self.outbox.retain(|_, offers| {
+            let fit = offers.iter().all(|offer| link.room_for(offer.to, offer.precedence) > 0);
+            let taken = fit
+                && match offers.as_slice() {
+                    [one] => link.offer(now, one.clone()).is_ok(),
+                    all => link.offer_to_all(now, all.to_vec()).is_ok(),
+                };
+            !taken
+        });
     }
 }
 

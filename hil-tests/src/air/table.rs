@@ -8,13 +8,21 @@ pub struct Table {
     title: String,
     head: Vec<String>,
     rows: Vec<Vec<String>>,
+    note: Option<&'static str>,
 }
 
 impl Table {
     /// An empty one. The columns' names are separated by bars.
     #[must_use]
     pub fn new(title: &str, head: &str) -> Self {
-        Self { title: title.to_owned(), head: split(head), rows: Vec::new() }
+        Self { title: title.to_owned(), head: split(head), rows: Vec::new(), note: None }
+    }
+
+    /// The same with a sentence or two below.
+    #[must_use]
+    pub const fn note(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
     }
 
     /// Adds a row, its cells separated by bars.
@@ -32,7 +40,8 @@ impl fmt::Display for Table {
         writeln!(f, "## {}\n", self.title)?;
         writeln!(f, "| {} |", self.head.join(" | "))?;
         writeln!(f, "|---{}|", "|---:".repeat(self.head.len().saturating_sub(1)))?;
-        self.rows.iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))
+        self.rows.iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))?;
+        self.note.map_or(Ok(()), |note| writeln!(f, "\n{note}"))
     }
 }
 

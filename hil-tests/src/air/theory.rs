@@ -12,6 +12,13 @@ fn entropy(p: f64) -> f64 {
     term(p) + term(1.0 - p)
 }
 
+/// Capacity of a channel with this bit error rate for `share` of its time and none otherwise, when everybody knows
+/// which it is: no less than that of one where nobody does.
+#[must_use]
+pub fn capacity_of_bursts(share: f64, ber: f64) -> f64 {
+    1.0 - share * entropy(ber)
+}
+
 /// Jain's index of fairness: 1 when all have the same, 1/n when one has all; 1 for nobody and nothing.
 #[must_use]
 #[allow(clippy::cast_precision_loss)]

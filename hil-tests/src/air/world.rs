@@ -1,6 +1,6 @@
 //! Stations on one channel, on a virtual clock.
 
-use picket_channel::{Channel, Config, Counters};
+use picket_channel::{Channel, Counters};
 use picket_wire::time::{Duration, Instant};
 
 use super::station::{Link, Parcel, Station};
@@ -42,16 +42,9 @@ impl World {
     /// Stations in range of each other on a clean channel.
     #[must_use]
     pub fn new(link: &Link, stations: usize, seed: u64) -> Self {
-        let mut air = Config::new(link.rate).stations(stations);
-        if let Some(turn_round) = link.half {
-            air = air.half(turn_round);
-        }
-        if let Some(mtu) = link.mtu {
-            air = air.packets(usize::from(mtu));
-        }
         Self {
             now: Instant::ZERO,
-            channel: Channel::new(air, seed),
+            channel: Channel::new(link.air(stations), seed),
             stations: (0..stations).map(|n| Station::new(n, stations, link)).collect(),
             parcels: Vec::new(),
             bursts: vec![Vec::new(); stations],
@@ -83,6 +76,16 @@ impl World {
         let number = self.parcels.len() as u64;
         self.parcels.push(parcel);
         self.stations[parcel.from].queue(number, &parcel);
+        self.wakes[parcel.from] = Some(self.now);
+        number
+    }
+
+    /// Gives a station one envelope for several others, to be sent in one transmission; the number that it arrives
+    /// under.
+    pub fn queue_for_all(&mut self, parcel: Parcel, to: &[usize]) -> u64 {
+        let number = self.parcels.len() as u64;
+        self.parcels.extend(to.iter().map(|to| Parcel { to: *to, ..parcel }));
+        self.stations[parcel.from].queue_for_all(number, &parcel, to);
         self.wakes[parcel.from] = Some(self.now);
         number
     }
@@ -213,15 +216,27 @@ mod tests {
 
     #[test]
     fn a_seed_replays_to_the_microsecond_and_another_differs() {
-        let link = Link::half(9_600);
+        let link = Link::cobs(9_600).half();
         assert_eq!(run(&link, 1e-4, 3), run(&link, 1e-4, 3));
         assert_ne!(run(&link, 5e-4, 3), run(&link, 5e-4, 4));
     }
 
     #[test]
     fn every_kind_of_link_delivers() {
-        for link in [Link::full(1_200), Link::half(9_600), Link::packets(9_600, 255)] {
-            assert!(run(&link, 0.0, 1).0.is_some(), "{link:?}");
+        for link in [Link::cobs(1_200), Link::fec(9_600), Link::packets(9_600, 255)] {
+            for link in [link, link.half()] {
+                assert!(run(&link, 0.0, 1).0.is_some(), "{link:?}");
+            }
         }
+    }
+
+    #[test]
+    fn one_transmission_serves_several_stations() {
+        let mut world = World::new(&Link::packets(9_600, 255), 3, 1);
+        let parcel = Parcel { from: 0, to: 1, len: 5_000, precedence: Precedence::Routine };
+        let number = world.queue_for_all(parcel, &[1, 2]);
+        assert!(world.run(Duration::from_secs(60), World::is_done));
+        assert!(world.stations[1..].iter().all(|s| s.arrived.len() == 1 && s.arrived[0].0 == number));
+        assert!(world.on_air() < 7_500, "{} B on air", world.on_air());
     }
 }

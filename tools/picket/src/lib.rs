@@ -19,6 +19,7 @@ pub mod refusals;
 pub mod rows;
 pub mod run;
 pub mod runtime;
+pub mod silence;
 pub mod trust;
 pub mod vault;
 pub mod via;

@@ -346,3 +346,64 @@ fn a_reader_that_has_enough_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty());
 }
+
+/// E-57.2-1 for a member's device: a home that was silenced transmits nothing over its radio, whoever opens it; the
+/// process that holds it follows at once.
+#[test]
+fn a_silenced_home_puts_not_one_byte_on_its_radio_and_its_holder_follows_at_once() {
+    use std::io::Read;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let bench = Bench::new();
+    let home = bench.home("alpha");
+    let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
+    rustix::pty::grantpt(&master).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let radio = rustix::pty::ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    // Held open, so that reading the master never fails while nobody has the port.
+    let _held = std::fs::File::options().read(true).write(true).open(&radio).unwrap();
+    let heard = std::sync::Arc::new(AtomicUsize::new(0));
+    let (mut master, counted) = (std::fs::File::from(master), std::sync::Arc::clone(&heard));
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(n) = master.read(&mut buffer) {
+            counted.fetch_add(n, Ordering::SeqCst);
+        }
+    });
+    let heard = || heard.load(Ordering::SeqCst);
+    let emcon = |arguments: &[&str]| run(&[&["emcon"], arguments, &["--home", &home]].concat());
+    assert_eq!(code(&emcon(&["silent"])), 0);
+    let via = format!("serial:{radio}?baud=115200");
+    let sent = run(&[
+        "send",
+        "--home",
+        &home,
+        "--via",
+        &via,
+        "--to",
+        "bravo",
+        "--wait",
+        "custody",
+        "--timeout",
+        "1s",
+        "quiet",
+    ]);
+    assert!(matches!(code(&sent), 0 | 3 | 6), "{}", stderr(&sent));
+    let follow = Follow::start(&home);
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(heard(), 0, "silent from the first moment");
+    let unconfirmed = emcon(&["free"]);
+    assert_eq!(code(&unconfirmed), 2, "{}", stderr(&unconfirmed));
+    assert_eq!(heard(), 0);
+    let released = emcon(&["free", "--yes"]);
+    assert_eq!(code(&released), 0, "{}", stderr(&released));
+    until("a greeting", || heard() > 0);
+    let silenced = emcon(&["receive-only"]);
+    assert_eq!(code(&silenced), 0, "{}", stderr(&silenced));
+    let before = heard();
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(heard(), before);
+    drop(follow);
+    assert!(stdout(&emcon(&[])).contains("receive-only"));
+    std::fs::write(Path::new(&home).join("emcon"), b"free").unwrap();
+    assert!(stdout(&emcon(&[])).contains("silent"), "a damaged mark means silent");
+}

@@ -17,13 +17,17 @@ struct Args {
     /// How many runs, with ascending seeds.
     #[arg(long, default_value_t = 1)]
     runs: u64,
+    /// Coded frames over a radio that is noisy all the time.
+    #[arg(long)]
+    noisy: bool,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let mut broken = 0;
     for seed in args.seed..args.seed.saturating_add(args.runs) {
-        match World::new(Plan::drawn(seed)).and_then(World::run) {
+        let plan = if args.noisy { Plan::drawn_noisy(seed) } else { Plan::drawn(seed) };
+        match World::new(plan).and_then(World::run) {
             Ok(outcome) => {
                 println!("seed {seed}\n{outcome}");
                 broken += u64::from(outcome.verdict() != Verdict::Kept);

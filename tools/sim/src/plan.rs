@@ -1,6 +1,7 @@
 //! What happens in a run: drawn from the seed, or given.
 
-use picket_channel::Rng;
+use picket_channel::{Burst, Rng};
+use picket_link::Framing;
 use picket_wire::Precedence;
 use picket_wire::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ pub enum Fault {
     RadioOutage(bool),
     /// Bit error rate of the radio.
     RadioNoise(f64),
+    /// Burst noise of the radio, or none any longer.
+    RadioBursts(Option<Burst>),
     /// A gateway's broker connection is cut, or may come back.
     UplinkCut(usize, bool),
     /// A gateway is killed: written bytes stay.
@@ -51,6 +54,8 @@ pub struct Plan {
     pub air_bps: u32,
     /// Half duplex.
     pub half_duplex: bool,
+    /// How the radio's bytes become frames; never packets.
+    pub framing: Framing,
     /// There is a broker.
     pub broker: bool,
     /// What goes wrong and when.
@@ -74,6 +79,7 @@ impl Plan {
             members: 2,
             air_bps: 9600,
             half_duplex: true,
+            framing: Framing::Cobs,
             broker: true,
             faults: Vec::new(),
             writes: Vec::new(),
@@ -93,6 +99,52 @@ impl Plan {
     pub fn fault(mut self, at_s: u64, fault: Fault) -> Self {
         self.faults.push((at(at_s), fault));
         self
+    }
+
+    /// The same over coded frames, with this bit error rate from the start to the end.
+    #[must_use]
+    pub fn noisy(seed: u64, ber: f64) -> Self {
+        let plan = Self { framing: Framing::Fec, ..Self::quiet(seed) };
+        plan.fault(0, Fault::RadioNoise(ber))
+    }
+
+    /// The same as [`Plan::drawn`] over coded frames. A radio that is noisy all the time, as nobody mends one, and more
+    /// trouble of the radio's own, come from a sequence of their own: everything else is what the seed means there.
+    #[must_use]
+    pub fn drawn_noisy(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0xFEC);
+        let ber: f64 = [0.0, 1e-4, 3e-4, 1e-3][rng.below(4) as usize];
+        let mut plan = Self { framing: Framing::Fec, ..Self::drawn(seed) };
+        for (_, fault) in &mut plan.faults {
+            if let Fault::RadioNoise(noise) = fault {
+                // Ten times what frames that are not coded get, and back to what is always there.
+                *noise = ber.max(*noise * 10.0);
+            }
+        }
+        plan = plan.fault(0, Fault::RadioNoise(ber));
+        for _ in 0..3 {
+            plan.draw_weather(&mut rng);
+        }
+        plan.fault(QUIET_AFTER.0 / 1_000_000, Fault::RadioBursts(None))
+    }
+
+    /// Bursts for some minutes, or a radio that is away for a moment again and again.
+    fn draw_weather(&mut self, rng: &mut Rng) {
+        let start = rng.below(450);
+        if rng.chance(0.5) {
+            let (every, long) = (200 + rng.below(4_000), 5 + rng.below(60));
+            let burst = Burst { enter: 1.0 / every as f64, leave: 1.0 / long as f64, ber: 0.1 };
+            self.faults.push((at(start), Fault::RadioBursts(Some(burst))));
+            self.faults.push((at(start + 30 + rng.below(120)), Fault::RadioBursts(None)));
+        } else {
+            let pause = Duration::from_millis(2_000 + rng.below(10_000));
+            let away = Duration::from_millis(100 + rng.below(900));
+            for n in 0..10 {
+                let begin = at(start) + pause.times(n);
+                self.faults.push((begin, Fault::RadioOutage(true)));
+                self.faults.push((begin + away, Fault::RadioOutage(false)));
+            }
+        }
     }
 
     /// Ten minutes of trouble and forty messages, drawn from the seed; then the world is mended.

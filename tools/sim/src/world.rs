@@ -7,7 +7,7 @@ use crate::plan::{Fault, Plan, Write};
 use crate::stations::{GatewayStation, MemberStation, RADIO, stream};
 use picket_channel::{Channel, Config as ChannelConfig};
 use picket_endpoint::{Content, Draft, Event, LinkConfig, State};
-use picket_link::{Duplex, Framing};
+use picket_link::Duplex;
 use picket_node::{Input, LinkId, Output};
 use picket_store::Ticket;
 use picket_store::testing::Cut;
@@ -319,6 +319,7 @@ impl World {
         match fault {
             Fault::RadioOutage(on) => self.radio.set_outage(now, on),
             Fault::RadioNoise(ber) => self.radio.set_ber(now, ber),
+            Fault::RadioBursts(burst) => self.radio.set_burst(now, burst),
             Fault::UplinkCut(n, cut) => self.cut_uplink(n, cut),
             Fault::KillGateway(n) => self.kill(n, Cut::Kept),
             Fault::PowerCut(n) => self.kill(n, Cut::Torn),
@@ -380,7 +381,7 @@ impl World {
         }
         let now = self.now;
         let radio = LinkConfig {
-            framing: Framing::Cobs,
+            framing: self.plan.framing,
             mtu: None,
             air_bps: Some(self.plan.air_bps),
             duplex: if self.plan.half_duplex { Duplex::Half } else { Duplex::Full },

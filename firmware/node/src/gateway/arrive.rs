@@ -72,6 +72,7 @@ impl<M: Medium> Gateway<M> {
                     self.accepted(now, ParcelKey(offer.0), Via::Link(id), delivered, dir);
                 }
             }
+            Event::DeliveredLate { identity, source, token } => self.make_receipt(now, identity, source, token),
             Event::Refused { offer, .. } if self.telling.answered(id, offer) => self.counters.add(Count::OffersRefused),
             Event::Refused { offer: OfferId(key), reason, retry } => {
                 self.offer_refused(now, ParcelKey(key), Via::Link(id), reason, retry);

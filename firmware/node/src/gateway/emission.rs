@@ -174,7 +174,6 @@ impl<M: Medium> Gateway<M> {
     /// A state comes into force: at once, and whatever is on its way out is stopped.
     pub(super) fn set_emcon(&mut self, now: Instant, emcon: Emcon) {
         self.emission.set(emcon);
-        self.out.retain(|output| !matches!(output, Output::Transmit(..)) || !emcon.forbids_all());
         let ids: Vec<LinkId> = self.ports.keys().copied().collect();
         for id in ids {
             self.refresh_port(now, id);
@@ -224,7 +223,7 @@ impl<M: Medium> Gateway<M> {
     /// The last word about what leaves: outputs that were made before the state changed do not outlive it.
     pub(super) fn may_leave(&mut self, output: &Output) -> bool {
         let leaves = match output {
-            Output::Transmit(id, _) => self.ports.get(id).is_none_or(|port| !self.emission.closed(port.air)),
+            Output::Transmit(id, _) => self.ports.get(id).is_some_and(|port| !self.emission.closed(port.air)),
             Output::Publish { uplink, .. }
             | Output::Subscribe(uplink, _)
             | Output::Unsubscribe(uplink, _)

@@ -340,13 +340,15 @@ fn the_rig_of_these_properties_does_emit_when_it_may() {
 fn after_a_week_of_silence_everything_owed_is_paid_most_urgent_first() {
     let mut rig = Rig::new(Emcon::Silent);
     rig.up();
-    let order = [2usize, 5, 1, 4, 0, 3, 1, 4];
+    // More than are given to a link at once.
+    let order = [2usize, 5, 1, 4, 5, 3, 1, 4, 2, 5, 3, 3, 4, 2, 1, 5, 4, 0, 0, 1];
     let offered: Vec<(OfferId, Precedence)> =
         order.iter().map(|p| (rig.offer(RADIO, Precedence::ALL[*p]), Precedence::ALL[*p])).collect();
-    // A sender that hears nothing soon offers one at a time: they come before it has noticed.
-    for _ in 0..20 {
+    // Their sender hears nothing: the most urgent come at once, the others when it sends everything blindly.
+    for _ in 0..1_200 {
         rig.later(Duration::from_millis(100));
     }
+    assert_eq!(rig.gateway.silence(rig.now).owed, order.len());
     let end = rig.now + Duration::from_secs(7 * 86_400);
     let mut restarted = false;
     while rig.now < end {
@@ -429,4 +431,55 @@ fn a_band_without_a_record_of_its_airtime_sends_nothing_and_says_why() {
     rig.now += crate::limits::STORE_RETRY;
     rig.tell(Input::Tick);
     assert!(rig.sent.contains_key(&BAND), "tried again, and then it goes");
+}
+
+/// E-57.1-1: relayed by radio is what is urgent; what is not waits, is offered nowhere, and says why.
+#[test]
+fn under_minimize_only_urgent_parcels_are_relayed_by_radio_and_the_queue_says_why_others_wait() {
+    let mut rig = Rig::new(Emcon::Free);
+    rig.up();
+    rig.run(Step::Hello(RADIO.0));
+    rig.later(Duration::from_secs(1));
+    rig.tell(Input::Emcon(Emcon::Minimize));
+    let before = rig.sent[&RADIO];
+    // Taken from the cable; the way on is the neighbour by radio.
+    rig.far.get_mut(&BAND).unwrap().down(rig.now);
+    rig.tell(Input::LinkDown(BAND, "test".into()));
+    let claim = TestDirectory::claim(BRAVO, GW2, 1);
+    rig.gateway.relay.follow(rig.now, claim);
+    for uplink in UPLINKS {
+        rig.tell(Input::UplinkUp(uplink));
+        let payload = published(rig.next, [Precedence::Routine, Precedence::Immediate][usize::from(uplink.0)]);
+        rig.next += 1;
+        rig.tell(Input::Arrived { uplink, delivery: DeliveryId(u64::from(uplink.0)), payload: &payload });
+        rig.tell(Input::UplinkDown(uplink, "test".into()));
+    }
+    rig.tell(Input::LinkDown(SOCKET, "test".into()));
+    let name = |i: Index| alloc::format!("#{}", i.0);
+    let queue = rig.gateway.queue(rig.now, &name);
+    let state = |p: &str| queue.iter().find(|q| q.precedence == p).unwrap().clone();
+    assert_eq!(state("immediate").state, "offered", "{queue:?}");
+    assert_eq!(state("routine").state, "held", "{queue:?}");
+    assert!(state("routine").why.contains("emission control"), "{queue:?}");
+    for _ in 0..20 {
+        rig.now += Duration::from_millis(100);
+        rig.tell(Input::Tick);
+    }
+    assert!(rig.sent[&RADIO] > before, "and the urgent one is on air");
+}
+
+/// A host that has not taken up what was asked for when silence comes: no link is left waiting for ever.
+#[test]
+fn transmissions_stopped_on_their_way_leave_no_link_stuck() {
+    let mut rig = Rig::new(Emcon::Free);
+    for (link, _) in LINKS {
+        rig.far.get_mut(&link).unwrap().up(rig.now);
+        rig.untold(Input::LinkUp(link));
+    }
+    rig.tell(Input::Emcon(Emcon::Silent));
+    assert!(rig.sent.contains_key(&SOCKET) && !rig.sent.contains_key(&RADIO));
+    rig.tell(Input::Emcon(Emcon::Free));
+    rig.later(Duration::from_secs(1));
+    assert!(rig.sent.contains_key(&RADIO), "greeted after release");
+    assert!(rig.gateway.counters().get(Count::OutputsStopped) > 0);
 }

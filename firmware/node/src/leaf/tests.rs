@@ -202,3 +202,51 @@ fn a_home_that_was_outrun_is_told_and_asked_for_a_new_claim() {
     pair.run(S.times(11));
     assert!(matches!(pair.leaf.standing(), Standing::Searching), "an owner that makes no claim is asked again later");
 }
+
+/// E-57.2-1 for a member's device.
+#[test]
+fn in_silence_it_sends_nothing_keeps_its_attachment_and_on_release_goes_on() {
+    for state in [Emcon::Silent, Emcon::ReceiveOnly] {
+        let mut pair = Pair::new();
+        pair.attach(0);
+        pair.leaf.offer(pair.now, parcel(1)).unwrap();
+        pair.leaf.set_emcon(state);
+        for minute in 0..600 {
+            pair.now += S.times(60);
+            if minute == 3 {
+                let gateway_asks = Control::Hello(Hello { index: POST, gateway: true, answer: true });
+                pair.post.send(pair.now, None, gateway_asks).unwrap();
+            }
+            while let Some(outcome) = pair.leaf.poll(pair.now, &pair.ours) {
+                assert!(!matches!(outcome, Outcome::Transmit(_)), "{state}");
+            }
+            assert!(pair.leaf.next_wake().is_none_or(|at| at > pair.now), "and it sleeps");
+            while let Some(bytes) = pair.post.poll_transmit(pair.now, &pair.theirs, &mut Gate::radio()) {
+                pair.leaf.receive(pair.now, &bytes, &pair.ours);
+            }
+        }
+        assert!(!pair.said.contains(&Outcome::Detached { gateway: POST, because: Lost::Silent }));
+        pair.leaf.set_emcon(Emcon::Free);
+        pair.run(S.times(2));
+        assert!(pair.heard.iter().any(|e| matches!(e, Event::Arrived(_))), "what was offered is sent");
+    }
+}
+
+/// A device that starts in silence looks for nobody, however long.
+#[test]
+fn a_leaf_that_starts_silent_never_sends_whatever_it_hears() {
+    let mut pair = Pair::new();
+    pair.leaf.set_emcon(Emcon::Silent);
+    pair.leaf.down(pair.now);
+    pair.leaf.up(pair.now);
+    for n in 0..200u64 {
+        pair.now += S;
+        pair.leaf.receive(pair.now, &[n as u8; 30], &pair.ours);
+        while let Some(outcome) = pair.leaf.poll(pair.now, &pair.ours) {
+            assert!(!matches!(outcome, Outcome::Transmit(_)));
+        }
+    }
+    pair.leaf.set_emcon(Emcon::Free);
+    pair.run(S);
+    assert!(pair.heard.iter().any(|e| matches!(e, Event::Control { message: Control::Hello(_), .. })));
+}

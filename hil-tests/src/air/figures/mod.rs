@@ -3,24 +3,28 @@
 
 pub mod goodput;
 pub mod shared;
+pub mod silent;
 pub mod texts;
 pub mod urgency;
 
-use super::Table;
+use super::{Link, Table};
+
+/// A table and its name on the command line.
+pub type Figure = (&'static str, fn() -> Table);
 
 /// All tables, in the order of the snapshot.
-#[must_use]
-pub fn all() -> Vec<Table> {
-    vec![
-        goodput::byte_pipe(&super::Link::full(goodput::RATE)),
-        goodput::byte_pipe(&super::Link::half(goodput::RATE)),
-        goodput::packet_radio(),
-        texts::bytes(),
-        texts::latency(),
-        texts::noisy(),
-        urgency::outage(),
-        urgency::flash(),
-        shared::idle(),
-        shared::four(),
-    ]
-}
+pub const ALL: [Figure; 13] = [
+    ("full", || goodput::byte_pipe(&Link::fec(goodput::RATE))),
+    ("half", || goodput::byte_pipe(&Link::fec(goodput::RATE).half())),
+    ("bursts", goodput::bursts),
+    ("packets", goodput::packet_radio),
+    ("group", goodput::group_of_four),
+    ("silent", silent::receiver),
+    ("bytes", texts::bytes),
+    ("latency", texts::latency),
+    ("noisy", texts::noisy),
+    ("outage", urgency::outage),
+    ("flash", urgency::flash),
+    ("idle", shared::idle),
+    ("several", shared::several),
+];

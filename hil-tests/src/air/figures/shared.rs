@@ -1,12 +1,13 @@
-//! A channel that is idle, and one that four stations share.
+//! A channel that is idle, and one that several stations share.
 
 use picket_wire::Precedence;
 use picket_wire::time::Duration;
 
+use super::goodput::{MTU, RATE};
 use crate::air::theory::jain;
 use crate::air::{Link, Parcel, Table, World};
 
-/// How long four stations talk.
+/// How long the stations talk.
 const TALK: Duration = Duration::from_secs(300);
 /// Envelope of a 100-byte text.
 const TEXT: usize = 100 + super::texts::SEAL;
@@ -24,21 +25,51 @@ pub fn idle_bytes(link: &Link) -> u64 {
 /// An idle link.
 #[must_use]
 pub fn idle() -> Table {
-    let mut table = Table::new("Idle link: bytes on air in 120 s; LXMF 66", "duplex | bytes | target");
-    for (name, link) in [("full", Link::full(9_600)), ("half, 50 ms", Link::half(9_600))] {
-        table.row(&format!("{name} | {} | 0 when silent, ≤ 40 otherwise", idle_bytes(&link)));
+    let mut table = Table::new("Idle link: bytes on air in 120 s; LXMF 66", "link | bytes | target");
+    for link in [Link::cobs(RATE), Link::cobs(RATE).half(), Link::fec(RATE), Link::fec(RATE).half()] {
+        let bytes = idle_bytes(&link);
+        table.row(&format!("{}, {} | {bytes} | 0 when silent, ≤ 40 otherwise", link.name(), link.duplex()));
     }
     table
 }
 
-/// Four stations that all have something to say.
+/// Who hears whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// Everybody hears everybody.
+    All,
+    /// The first two do not hear each other.
+    HiddenPair,
+    /// Everybody hears the first, and nobody else.
+    Star,
+}
+
+impl Range {
+    fn hears(self, a: usize, b: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::HiddenPair => a + b != 1,
+            Self::Star => a == 0 || b == 0,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::HiddenPair => "one pair hidden",
+            Self::Star => "all hear one only",
+        }
+    }
+}
+
+/// Stations that all have something to say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shared {
     /// Envelopes' bytes whose senders know, as a fraction of the channel.
     pub goodput: f64,
     /// Air used, as a fraction of the time.
     pub used: f64,
-    /// Jain's index over the senders' shares.
+    /// Jain's index over the senders' shares, each for as many neighbours as it has.
     pub fairness: f64,
     /// Bytes spoiled by an overlap or missed while transmitting, as a fraction of those that could have been heard.
     pub collided: f64,
@@ -46,19 +77,21 @@ pub struct Shared {
     pub twice: usize,
 }
 
-/// Four stations, each with more texts for every other in range than the time allows. With `hidden`, the first two do
-/// not hear each other.
+/// Stations that each have more texts for every other in range than the time allows.
 #[must_use]
 #[allow(clippy::cast_precision_loss)]
-pub fn of_four(link: &Link, hidden: bool, seed: u64) -> Shared {
-    let mut world = World::established(link, 4, seed);
-    world.channel.set_range(world.now, 0, 1, !hidden);
+pub fn among(link: &Link, stations: usize, range: Range, seed: u64) -> Shared {
+    let mut world = World::established(link, stations, seed);
+    let pairs: Vec<(usize, usize)> = (0..stations).flat_map(|a| (0..stations).map(move |b| (a, b))).collect();
+    let pairs = || pairs.iter().copied().filter(|(a, b)| a != b);
+    for (a, b) in pairs() {
+        world.channel.set_heard(world.now, a, b, range.hears(a, b));
+    }
     let first = world.parcels.len();
-    for _ in 0..200 {
-        for (from, to) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
-            if from != to && !(hidden && from + to == 1) {
-                world.queue(Parcel { from, to, len: TEXT, precedence: Precedence::Routine });
-            }
+    let each = 3_000 / pairs().count();
+    for _ in 0..each {
+        for (from, to) in pairs().filter(|(a, b)| range.hears(*a, *b)) {
+            world.queue(Parcel { from, to, len: TEXT, precedence: Precedence::Routine });
         }
     }
     let known = |world: &World, n: usize| world.stations[n].accepted.keys().filter(|p| **p >= first as u64).count();
@@ -71,33 +104,43 @@ pub fn of_four(link: &Link, hidden: bool, seed: u64) -> Shared {
     let before = counts(&world);
     world.rest(TALK);
     let after = counts(&world);
-    let shares: Vec<f64> = (0..4).map(|n| (known(&world, n) * TEXT) as f64).collect();
+    let shares: Vec<f64> = (0..stations).map(|n| (known(&world, n) * TEXT) as f64).collect();
+    let fair =
+        (0..stations).map(|n| shares[n] / pairs().filter(|(a, b)| *a == n && range.hears(*a, *b)).count() as f64);
     Shared {
         goodput: shares.iter().sum::<f64>() * 8.0 / f64::from(link.rate) / TALK.as_secs() as f64,
         used: (after.2 - before.2) as f64 / TALK.as_micros() as f64,
-        fairness: jain(&shares),
+        fairness: jain(&fair.collect::<Vec<f64>>()),
         collided: (after.0 - before.0) as f64 / (after.1 - before.1).max(1) as f64,
         twice: world.twice(),
     }
 }
 
-/// Four stations on one channel.
+/// Several stations on one channel.
 #[must_use]
-pub fn four() -> Table {
+pub fn several() -> Table {
     let mut table = Table::new(
-        "Four stations on one half-duplex channel, 50 ms turn-round, 100-byte texts from each to each for 300 s",
-        "link | in range | goodput | air used | fairness | spoiled | twice",
+        "Stations on one half-duplex channel, 9600 bit/s, 50 ms turn-round, 100-byte texts from each to each in range for 300 s",
+        "link | stations | in range | goodput | air used | fairness | spoiled | twice",
     );
-    let pipe = Link::half(9_600);
-    let packets = Link { mtu: Some(255), ..pipe };
-    for (name, link) in [("9600 bit/s byte pipe", pipe), ("9600 bit/s packet radio", packets)] {
-        for (range, hidden) in [("all", false), ("one pair hidden", true)] {
-            let s = of_four(&link, hidden, 1);
+    let cases =
+        [(2, Range::All), (3, Range::All), (4, Range::All), (8, Range::All), (4, Range::HiddenPair), (4, Range::Star)];
+    for link in [Link::cobs(RATE).half(), Link::fec(RATE).half(), Link::packets(RATE, MTU).half()] {
+        for (stations, range) in cases {
+            let s = among(&link, stations, range, 1);
             table.row(&format!(
-                "{name} | {range} | {:.3} | {:.3} | {:.3} | {:.3} | {}",
-                s.goodput, s.used, s.fairness, s.collided, s.twice
+                "{} | {stations} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {}",
+                link.name(),
+                range.name(),
+                s.goodput,
+                s.used,
+                s.fairness,
+                s.collided,
+                s.twice
             ));
         }
     }
-    table
+    table.note(
+        "Fairness is Jain's index over what each sender got, divided by its number of neighbours. One transmission at a time and nothing lost would be a goodput of about 0.8.",
+    )
 }

@@ -65,6 +65,10 @@ fn run_until(world: &mut World, at: Instant) {
     world.rest(at.since(world.now));
 }
 
+fn name(link: &Link) -> String {
+    format!("{} bit/s, {}, {}", link.rate, link.name(), link.duplex())
+}
+
 /// A minute without the channel.
 #[must_use]
 pub fn outage() -> Table {
@@ -72,12 +76,8 @@ pub fn outage() -> Table {
         "A minute's outage in the middle of 20 texts of 100 bytes, 5 seeds; LXMF delivers 5–12 of 20",
         "link | known, least | twice | seconds after its end, mean | most | of which serialisation, most | bytes in vain, mean | target",
     );
-    let links = [
-        ("9600 bit/s, full", Link::full(9_600)),
-        ("9600 bit/s, half", Link::half(9_600)),
-        ("1200 bit/s, half", Link::half(1_200)),
-    ];
-    for (name, link) in links {
+    for link in [Link::fec(9_600), Link::fec(9_600).half(), Link::fec(1_200).half(), Link::cobs(9_600).half()] {
+        let name = name(&link);
         let runs: Vec<Outage> = (1..=5).map(|seed| outage_of_a_minute(&link, seed)).collect();
         let known = runs.iter().map(|r| r.known).min().unwrap_or(0);
         let twice: usize = runs.iter().map(|r| r.twice).sum();
@@ -121,7 +121,7 @@ pub fn through_a_transfer(link: &Link) -> Flash {
     let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     Flash {
         delays: delays.collect(),
-        again: with.again - alone.again,
+        again: with.again.saturating_sub(alone.again),
         beyond: signed(with.sent) - signed(alone.sent) - signed(own),
         twice: with.twice,
     }
@@ -166,14 +166,17 @@ fn transfer(link: &Link, flashes: u64) -> Transfer {
 pub fn flash() -> Table {
     let mut table = Table::new(
         "Ten FLASH texts through a 50 kB transfer: seconds from the offer until the first bit is on air",
-        "link | mean | most | frames sent again because of it | bytes beyond | twice | target",
+        "link | on air | mean | most | frames sent again because of it | bytes beyond | twice | target",
     );
     for rate in [1_200, 9_600] {
-        for (name, link) in [("full", Link::full(rate)), ("half, 50 ms", Link::half(rate))] {
+        let kinds = [Link::fec(rate), Link::packets(rate, super::goodput::MTU)];
+        for link in kinds.into_iter().flat_map(|link| [link, link.half()]) {
             let flash = through_a_transfer(&link);
             let bound = (255.0 * 8.0 / f64::from(rate)).max(1.0);
             table.row(&format!(
-                "{rate} bit/s, {name} | {:.3} | {:.3} | {} | {} | {} | ≤ {bound:.1}, nothing again",
+                "{} | {} | {:.3} | {:.3} | {} | {} | {} | ≤ {bound:.1}, nothing again",
+                name(&link),
+                flash.delays.len(),
                 mean(&flash.delays),
                 most(&flash.delays),
                 flash.again,

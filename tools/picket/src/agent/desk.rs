@@ -13,6 +13,7 @@ use crate::trust::{Standing, Trust};
 use crate::vault::{self, HomeVault};
 use crate::via::Via;
 use picket_endpoint::{Content, Draft, Endpoint, Event, Input, OpenError, Output};
+use picket_node::gate::Emcon;
 use picket_roster::Roster;
 use picket_shell::clock::Clock;
 use picket_shell::random;
@@ -51,7 +52,7 @@ impl Desk {
     ///
     /// # Errors
     /// Usage when the home has not joined, damaged, or a newer format.
-    pub fn open(mut state: State, damage: Option<&Damage>, clock: Clock) -> Result<Self, Failure> {
+    pub fn open(mut state: State, damage: Option<&Damage>, clock: Clock, emcon: Emcon) -> Result<Self, Failure> {
         let joined = state.has_joined()?;
         let trust = Trust::load(&mut state)?;
         let mut endpoint = Endpoint::open(HomeVault::new(state), clock.now(), clock.wall()).map_err(|e| match e {
@@ -69,7 +70,7 @@ impl Desk {
             endpoint,
             trust,
             clock,
-            ways: Ways::new(),
+            ways: Ways::new(emcon),
             clients: Clients::default(),
             reach: Reach::Unreachable("no way to a gateway is known".into()),
             sending: false,
@@ -181,8 +182,11 @@ impl Desk {
     /// The way's patience ended: time for another round, or nobody answers on an open way.
     fn patience_ended(&mut self) {
         match self.ways.resume() {
-            Some(config) => self.handle(Input::Via(config)),
-            None if self.endpoint.attached().is_none() => self.gave_up("no gateway answers there"),
+            Some(config) => self.use_way(config),
+            None if self.endpoint.attached().is_none() => {
+                let why = if self.ways.is_closed() { "emission control" } else { "no gateway answers there" };
+                self.gave_up(why);
+            }
             None => {}
         }
     }
@@ -200,7 +204,7 @@ impl Desk {
             self.handle(Input::LinkDown);
         }
         if let Some(config) = next {
-            self.handle(Input::Via(config));
+            self.use_way(config);
         }
     }
 
@@ -235,6 +239,30 @@ impl Desk {
             ),
             Event::Failed => {}
         }
+    }
+
+    /// Another way: emission control first, so that nothing of it is on its way before it is in force.
+    fn use_way(&mut self, config: picket_endpoint::LinkConfig) {
+        self.handle(Input::Emcon(self.ways.emcon()));
+        self.handle(Input::Via(config));
+    }
+
+    /// The driver first: what it holds is called back before anything else happens.
+    fn silence(&mut self, word: &str) -> Result<(), Failure> {
+        let state = word.parse::<Emcon>().map_err(|e| Failure::usage(e.to_string(), "name one of them"))?;
+        let was_up = self.ways.is_up();
+        let begun = self.ways.set_emcon(state);
+        self.handle(Input::Emcon(self.ways.emcon()));
+        if state.forbids_all() && core::mem::take(&mut self.sending) {
+            self.handle(Input::Sent);
+        }
+        if was_up && !self.ways.is_up() {
+            self.handle(Input::LinkDown);
+        }
+        if let Some(config) = begun {
+            self.use_way(config);
+        }
+        Ok(())
     }
 
     fn note(&mut self, text: String) {
@@ -342,6 +370,10 @@ impl Desk {
                 let messages = sent.into_iter().map(row).collect();
                 self.clients.answer(client, Reply::Sent { messages, more: false });
             }
+            Request::Emcon(word) => {
+                self.silence(&word)?;
+                self.clients.answer(client, Reply::Emcon(word));
+            }
             Request::Roster(path) => {
                 let reply = self.import(Path::new(&path))?;
                 self.clients.answer(client, reply);
@@ -375,7 +407,7 @@ impl Desk {
         if others && let Some(config) = self.ways.replace(asked) {
             self.sending = false;
             self.set_reach(Reach::Trying);
-            self.handle(Input::Via(config));
+            self.use_way(config);
         }
         self.clients.answer(client, Reply::Ready);
         self.clients.answer(client, Reply::Reach(self.reach.clone()));

@@ -71,6 +71,8 @@ pub enum Request {
     MarkRead(String),
     /// Answered by [`Reply::Sent`].
     Sent,
+    /// Emission control, already written down in the home: follow it at once. Answered by [`Reply::Emcon`].
+    Emcon(String),
     /// Put the roster in this file in force. Answered by [`Reply::Roster`].
     Roster(String),
     /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
@@ -149,6 +151,8 @@ pub enum Reply {
         /// Further parts follow.
         more: bool,
     },
+    /// The state of emission control in force.
+    Emcon(String),
     /// Something the owner should know.
     Note(String),
     /// The last request was refused.

@@ -131,7 +131,11 @@ impl Session {
         if !via.is_empty() && vault::remembered_ways(&mut state)? != via {
             vault::remember_ways(&mut state, via)?;
         }
-        let desk = Desk::open(state, opened.damage.as_ref(), Clock::new(crate::runtime::TRUST))?;
+        let (emcon, trouble) = crate::silence::read(home.path());
+        if let Some(why) = trouble {
+            out.warn(&why);
+        }
+        let desk = Desk::open(state, opened.damage.as_ref(), Clock::new(crate::runtime::TRUST), emcon)?;
         let (commands, inbox) = mpsc::channel(limits::REQUESTS);
         let (sender, replies) = mpsc::channel(limits::REPLIES);
         let folder = Folder::open(home.path())?;
@@ -143,6 +147,20 @@ impl Session {
         }
         session.agree(&ways).await?;
         Ok(session)
+    }
+
+    /// Whether somebody seems to hold this home.
+    #[must_use]
+    pub fn is_held(home: &std::path::Path) -> bool {
+        std::os::unix::net::UnixStream::connect(home.join(SOCKET)).is_ok()
+    }
+
+    /// A session with whoever holds the home; `None` when nobody does.
+    ///
+    /// # Errors
+    /// When the holder is another version of this program.
+    pub async fn with_holder(home: &Home) -> Result<Option<Self>, Failure> {
+        Self::with_agent(home, &[]).await
     }
 
     /// `None` when nobody answers at the socket (yet, or any more).

@@ -3,6 +3,7 @@
 use crate::limits::ATTACH_TRY;
 use crate::via::{Serial, Via};
 use picket_endpoint::{Duplex, Framing, LinkConfig};
+use picket_node::gate::Emcon;
 use picket_shell::port::{self, Driver, Event, Port, Reporter, What};
 use picket_shell::{serial, tcp, unix};
 use picket_wire::time::Duration;
@@ -46,12 +47,14 @@ pub struct Ways {
     patience: Option<Instant>,
     /// When to begin again, after all of several ways failed.
     resume: Option<Instant>,
+    /// Emission control of this device.
+    emcon: Emcon,
 }
 
 impl Ways {
-    /// No way yet.
+    /// No way yet; this state is in force for all of them.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(emcon: Emcon) -> Self {
         let (reporter, events) = port::channel();
         Self {
             list: Vec::new(),
@@ -63,7 +66,40 @@ impl Ways {
             events,
             patience: None,
             resume: None,
+            emcon,
         }
+    }
+
+    /// The state in force on the present way: a socket on this machine is no emission.
+    #[must_use]
+    pub fn emcon(&self) -> Emcon {
+        match self.current() {
+            Some(Via::Unix(_)) => Emcon::Free,
+            Some(Via::Tcp(_) | Via::Serial(_)) | None => self.emcon,
+        }
+    }
+
+    /// Whether nothing may leave by the present way.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.emcon().forbids_all()
+    }
+
+    /// Puts a state in force: what waits in the driver is destroyed, and a connection that would acknowledge by itself
+    /// is closed. On release returns what the endpoint must know of a way that begins again.
+    pub fn set_emcon(&mut self, emcon: Emcon) -> Option<LinkConfig> {
+        self.emcon = emcon;
+        let closed = self.is_closed();
+        if closed && matches!(self.current(), Some(Via::Tcp(_))) {
+            self.stop();
+        }
+        match &self.port {
+            Some(port) if closed => port.silence(),
+            Some(port) => port.release(),
+            None if !closed && self.driver.is_none() => return self.start(),
+            None => {}
+        }
+        None
     }
 
     /// The ways in use.
@@ -140,6 +176,9 @@ impl Ways {
         }
         match event.what {
             What::Up(port) => {
+                if self.is_closed() {
+                    port.silence();
+                }
                 self.port = Some(port);
                 self.patience = Some(Instant::now() + ATTACH_TRY);
                 Happened::Up
@@ -178,6 +217,11 @@ impl Ways {
         self.stop();
         let via = self.list.get(self.at)?.clone();
         let config = link_config(&via);
+        if self.is_closed() && matches!(via, Via::Tcp(_)) {
+            // TCP cannot only listen: counted as a way that leads nowhere.
+            self.patience = Some(Instant::now());
+            return Some(config);
+        }
         let reporter = self.reporter.clone();
         self.driver = Some(match via {
             Via::Unix(path) => unix::connect(reporter, self.source, path),
@@ -185,12 +229,6 @@ impl Ways {
             Via::Serial(s) => serial::start(reporter, self.source, serial::Settings::new(s.port, s.baud)),
         });
         Some(config)
-    }
-}
-
-impl Default for Ways {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -84,6 +84,24 @@ pub struct EmconArgs {
     pub control: ControlArgs,
 }
 
+/// Arguments of `emcon`: a member's own device.
+///
+/// Ways over a serial port or TCP are silenced, a Unix socket on this machine is not. The state is kept in the home and
+/// binds every process that opens it; the one that holds it now is told at once. Under `minimize` a device that is not
+/// attached does not attach. Answers owed are given when their parcels are offered again.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceEmconArgs {
+    /// State to put in force; without it the one in force is shown.
+    #[arg(value_parser = ["free", "minimize", "receive-only", "silent"])]
+    pub state: Option<String>,
+    /// Do not ask before a state is put in force that is freer than the present one.
+    #[arg(long)]
+    pub yes: bool,
+    /// The home.
+    #[command(flatten)]
+    pub home: super::HomeArgs,
+}
+
 /// Arguments of `gateway roster`.
 #[derive(Clone, Debug, Args)]
 pub struct RosterToGatewayArgs {

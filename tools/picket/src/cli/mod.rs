@@ -10,7 +10,7 @@ use crate::via::Via;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-pub use gateway::{ControlArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
+pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, SendArgs, SentArgs};
 pub use provision::{
     DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,
@@ -78,6 +78,8 @@ pub enum Command {
     Sent(SentArgs),
     /// Compare a member's keys with what the member sees, and keep that they are the same.
     Verify(VerifyArgs),
+    /// Show or order emission control of this device: free, minimize, receive-only or silent.
+    Emcon(DeviceEmconArgs),
     /// Ask a gateway for its status, queue and links, silence it, or give it a newer roster.
     #[command(subcommand)]
     Gateway(GatewayCommand),

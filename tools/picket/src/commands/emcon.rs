@@ -19,7 +19,7 @@ pub fn gateway_emcon(args: &EmconArgs, out: &Output) -> Result<(), Failure> {
     {
         let present = order(args, None)?;
         if is_release(&present.state, state) {
-            confirm(&present.state, state)?;
+            confirm("gateway", &present.state, state)?;
         }
     }
     let status = order(args, args.state.clone())?;
@@ -45,22 +45,22 @@ fn order(args: &EmconArgs, state: Option<String>) -> Result<EmconStatus, Failure
 }
 
 /// A word that is not known is the gateway's to refuse.
-fn is_release(present: &str, wanted: &str) -> bool {
+pub(super) fn is_release(present: &str, wanted: &str) -> bool {
     let states = (present.parse::<Emcon>(), wanted.parse::<Emcon>());
     matches!(states, (Ok(present), Ok(wanted)) if wanted < present)
 }
 
-fn confirm(present: &str, wanted: &str) -> Result<(), Failure> {
+pub(super) fn confirm(what: &str, present: &str, wanted: &str) -> Result<(), Failure> {
     let refused = || {
         Failure::usage(
-            format!("going from {present} to {wanted} lets this gateway transmit, and that was not confirmed"),
+            format!("going from {present} to {wanted} lets this {what} transmit, and that was not confirmed"),
             "answer yes at a terminal, or add --yes",
         )
     };
     if !io::stdin().is_terminal() {
         return Err(refused());
     }
-    let question = format!("The gateway is {present}. Let it transmit ({wanted})? Type yes: ");
+    let question = format!("The {what} is {present}. Let it transmit ({wanted})? Type yes: ");
     let mut line = String::new();
     let mut stderr = io::stderr().lock();
     let asked = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());

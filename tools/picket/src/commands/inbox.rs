@@ -117,6 +117,7 @@ impl Shown {
             | Reply::State(_)
             | Reply::Body { .. }
             | Reply::Marked
+            | Reply::Emcon(_)
             | Reply::Sent { .. }
             | Reply::Roster { .. }
             | Reply::Verify { .. }

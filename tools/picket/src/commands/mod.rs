@@ -7,6 +7,7 @@ mod quality;
 mod read;
 mod send;
 mod sent;
+mod silence;
 mod verify;
 
 use crate::agent::protocol::{Reach, Reply, failed};
@@ -25,6 +26,7 @@ pub use inbox::inbox;
 pub use read::read;
 pub use send::send;
 pub use sent::sent;
+pub use silence::emcon;
 pub use verify::verify;
 
 /// Runs a command to its end on this thread.
