@@ -19,9 +19,10 @@ use tokio::sync::{Notify, mpsc};
 const MAX_PACKET: u32 = 80 * 1024;
 /// Messages the broker may have under way to us; with [`MAX_PACKET`] this bounds the memory they take.
 const RECEIVE_MAXIMUM: u16 = 256;
-/// Requests waiting for the client: a full publish window, every acknowledgement and many subscriptions. Room is
-/// taken only as it is used.
-const REQUESTS: usize = 16 * 1024;
+/// Requests waiting for the client: an acknowledgement for every packet id there is (mosquitto 2.0.11 was seen to have
+/// many thousands under way in spite of [`RECEIVE_MAXIMUM`]), a publish window and many subscriptions. Room is taken
+/// only as it is used.
+const REQUESTS: usize = 65_535 + 4_096;
 /// Events reported together at most.
 const BATCH: usize = 128;
 const RETRY_MIN: Duration = Duration::from_millis(250);
@@ -71,6 +72,8 @@ pub enum What {
         client: AsyncClient,
         /// Largest packet the broker takes.
         max_packet: usize,
+        /// Publishes the broker allows under way, if it says.
+        receive_max: Option<u16>,
     },
     /// Not connected; why.
     Down(String),
@@ -161,9 +164,11 @@ impl Reporter<'_> {
         match packet {
             Packet::ConnAck(ack) => {
                 self.up = true;
-                let limit = ack.properties.and_then(|p| p.max_packet_size);
+                let properties = ack.properties.as_ref();
+                let limit = properties.and_then(|p| p.max_packet_size);
                 let max_packet = limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-                self.report(What::Up { client: self.client.clone(), max_packet }).await
+                let receive_max = properties.and_then(|p| p.receive_max);
+                self.report(What::Up { client: self.client.clone(), max_packet, receive_max }).await
             }
             Packet::PubAck(ack) => self.report(What::Acknowledged(ack.pkid, ack.reason)).await,
             Packet::Publish(publish) => self.report(What::Arrived(publish)).await,
@@ -202,7 +207,9 @@ fn options(settings: &Settings) -> MqttOptions {
     options.set_clean_start(false);
     options.set_manual_acks(true);
     options.set_connection_timeout(CONNECT_SECONDS);
-    options.set_outgoing_inflight_upper_limit(settings.window);
+    // Twice the window that `Session` keeps to: the client numbers packets up to this limit, and one whose number is
+    // still in use stops it.
+    options.set_outgoing_inflight_upper_limit(settings.window.saturating_mul(2));
     if let Some(tls) = &settings.tls {
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
     }

@@ -5,16 +5,17 @@
 //! again, because only the node's store survives a crash.
 
 mod connect;
+mod session;
 mod trouble;
 
 pub use connect::{Event, Settings, What};
 
 use picket_node::{DeliveryId, PublishId, UplinkId};
 use picket_wire::time::Duration;
-use rumqttc::v5::AsyncClient;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{PubAckReason, Publish, PublishProperties};
-use std::collections::{BTreeMap, VecDeque};
+use rumqttc::v5::mqttbytes::v5::{PubAckReason, PublishProperties};
+use session::{Full, Held, Session};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -50,22 +51,6 @@ pub struct Uplink {
     settings: Settings,
     /// The client; none while emission control forbids it.
     task: Option<JoinHandle<()>>,
-}
-
-/// One connection.
-#[derive(Debug)]
-struct Session {
-    client: AsyncClient,
-    /// Largest packet the broker takes.
-    max_packet: usize,
-    /// Given to the client, no packet id known yet, in order.
-    waiting: VecDeque<PublishId>,
-    /// Under way, by packet id.
-    sent: BTreeMap<u16, PublishId>,
-    /// Took a packet id that was still in use: sent when that one is acknowledged.
-    collided: Option<(u16, PublishId)>,
-    /// Messages not yet acknowledged to the broker.
-    unsettled: BTreeMap<DeliveryId, Publish>,
 }
 
 /// Why an uplink is away, for people.
@@ -130,15 +115,8 @@ impl Uplink {
     pub fn take(&mut self, what: What) -> Option<Told> {
         self.task.as_ref()?; // said before it was stopped
         match what {
-            What::Up { client, max_packet } => {
-                self.session = Some(Session {
-                    client,
-                    max_packet,
-                    waiting: VecDeque::new(),
-                    sent: BTreeMap::new(),
-                    collided: None,
-                    unsettled: BTreeMap::new(),
-                });
+            What::Up { client, max_packet, receive_max } => {
+                self.session = Some(Session::new(client, max_packet, self.settings.window, receive_max));
                 "up".clone_into(&mut self.state);
                 Some(Told::Up)
             }
@@ -152,12 +130,14 @@ impl Uplink {
                 None
             }
             What::Collided(packet) => {
-                let session = self.session.as_mut()?;
-                session.collided = session.waiting.pop_front().map(|publish| (packet, publish));
+                self.session.as_mut()?.collided(packet);
                 None
             }
             What::Acknowledged(packet, reason) => {
-                let publish = self.session.as_mut()?.sent.remove(&packet)?;
+                let session = self.session.as_mut()?;
+                let publish = session.acknowledged(packet)?;
+                let fed = session.feed();
+                self.unless_full(fed);
                 Some(Told::Published(publish, matched(&self.name, reason)))
             }
             What::Arrived(mut publish) => {
@@ -165,7 +145,7 @@ impl Uplink {
                 let payload = core::mem::take(&mut publish.payload);
                 let delivery = DeliveryId(self.next_delivery);
                 self.next_delivery += 1;
-                session.unsettled.insert(delivery, publish);
+                session.arrived(delivery, publish);
                 Some(Told::Arrived(delivery, payload.to_vec()))
             }
         }
@@ -187,37 +167,31 @@ impl Uplink {
         }
         let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX).max(1);
         let properties = PublishProperties { message_expiry_interval: Some(seconds), ..Default::default() };
-        match session.client.try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties) {
-            Ok(()) => session.waiting.push_back(publish),
-            Err(_) => self.give_up("the client takes no more requests"),
-        }
+        let handed = session.publish(Held { publish, topic, payload, retain, properties });
+        self.unless_full(handed);
     }
 
     /// Subscribes at QoS 1.
     pub fn subscribe(&mut self, topic: &[u8; 16]) {
         let topic = self.topic(topic);
         let Some(session) = self.session.as_ref() else { return };
-        if session.client.try_subscribe(topic, QoS::AtLeastOnce).is_err() {
-            self.give_up("the client takes no more requests");
-        }
+        let asked = session.client.try_subscribe(topic, QoS::AtLeastOnce);
+        self.unless_full(asked.map_err(Full::from));
     }
 
     /// Unsubscribes.
     pub fn unsubscribe(&mut self, topic: &[u8; 16]) {
         let topic = self.topic(topic);
         let Some(session) = self.session.as_ref() else { return };
-        if session.client.try_unsubscribe(topic).is_err() {
-            self.give_up("the client takes no more requests");
-        }
+        let asked = session.client.try_unsubscribe(topic);
+        self.unless_full(asked.map_err(Full::from));
     }
 
     /// Acknowledges a delivery to the broker. One of an earlier connection is forgotten: the broker delivers it again.
     pub fn settle(&mut self, delivery: DeliveryId) {
         let Some(session) = self.session.as_mut() else { return };
-        let Some(publish) = session.unsettled.remove(&delivery) else { return };
-        if session.client.try_ack(&publish).is_err() {
-            self.give_up("the client takes no more requests");
-        }
+        let settled = session.settle(delivery);
+        self.unless_full(settled);
     }
 
     /// Says goodbye, so that the broker does not wait for the keep-alive.
@@ -239,11 +213,11 @@ impl Uplink {
         topic
     }
 
-    /// Ends this connection, once; the task tells that it is down and makes a new one. Nothing is lost: what was not
-    /// acknowledged is published, or delivered, again.
-    fn give_up(&mut self, why: &str) {
-        if self.session.take().is_some() {
-            tracing::warn!(uplink = %self.name, why, "connection given up");
+    /// Ends this connection, once, if it takes no more; the task tells that it is down and makes a new one. Nothing is
+    /// lost: what was not acknowledged is published, or delivered, again.
+    fn unless_full(&mut self, handed: Result<(), Full>) {
+        if handed == Err(Full) && self.session.take().is_some() {
+            tracing::warn!(uplink = %self.name, why = "the client takes no more requests", "connection given up");
             self.abandon.notify_one();
         }
     }
@@ -252,19 +226,6 @@ impl Uplink {
 impl Drop for Uplink {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl Session {
-    fn assigned(&mut self, packet: u16) {
-        match self.collided.take_if(|(id, _)| *id == packet).map(|(_, publish)| publish) {
-            Some(publish) => drop(self.sent.insert(packet, publish)),
-            None => {
-                if let Some(publish) = self.waiting.pop_front() {
-                    self.sent.insert(packet, publish);
-                }
-            }
-        }
     }
 }
 

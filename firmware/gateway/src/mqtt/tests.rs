@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
-use rumqttc::v5::MqttOptions;
+use rumqttc::v5::mqttbytes::v5::Publish;
+use rumqttc::v5::{AsyncClient, MqttOptions};
 
 fn uplink() -> Uplink {
     Uplink {
@@ -29,7 +30,7 @@ fn uplink() -> Uplink {
 
 fn up(uplink: &mut Uplink, max_packet: usize) -> rumqttc::v5::EventLoop {
     let (client, machine) = AsyncClient::new(MqttOptions::new("id", "localhost", 1), 8);
-    assert_eq!(uplink.take(What::Up { client, max_packet }), Some(Told::Up));
+    assert_eq!(uplink.take(What::Up { client, max_packet, receive_max: None }), Some(Told::Up));
     assert_eq!(uplink.state(), "up");
     machine
 }
@@ -109,11 +110,42 @@ async fn topics_are_hex_under_the_prefix() {
     assert_eq!(uplink().topic(&name), "picket/x/00012ff00405060708090a0b0c0d0eff");
 }
 
+/// A client with room for 8 requests that is never driven.
 #[tokio::test]
-async fn a_connection_whose_client_takes_no_more_is_given_up_once_and_really_ends() {
+async fn publishes_wait_for_their_turn_and_acknowledgements_pass() {
+    let mut uplink = uplink();
+    let (client, _machine) = AsyncClient::new(MqttOptions::new("id", "localhost", 1), 8);
+    uplink.take(What::Up { client, max_packet: usize::MAX, receive_max: Some(4) });
+    for id in 0..40 {
+        publish(&mut uplink, id);
+    }
+    let arrived = uplink.take(What::Arrived(Publish::new("t", QoS::AtLeastOnce, vec![7], None)));
+    assert_eq!(arrived, Some(Told::Arrived(DeliveryId(0), vec![7])));
+    uplink.settle(DeliveryId(0));
+    assert_eq!(uplink.state(), "up");
+    for id in 0..37 {
+        // Three at once (one below what the broker allows), the next one with each PUBACK; the client drains none, so
+        // its eight places bound this: 3 publishes, 1 acknowledgement, 4 more publishes.
+        if id == 5 {
+            assert!(uplink.session.is_none(), "the ninth request found no room");
+            return;
+        }
+        assert!(uplink.session.is_some(), "{id}");
+        uplink.take(What::Assigned(1));
+        assert_eq!(acknowledged(&mut uplink, 1, PubAckReason::Success), Some(Told::Published(PublishId(id), true)));
+    }
+    panic!("more was handed over than may be under way");
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_no_more_is_given_up_once_and_really_ends() {
     let mut uplink = uplink();
     let _machine = up(&mut uplink, 1000);
-    for n in 0..40 {
+    for n in 0..=session::HELD_MAX as u64 {
+        uplink.publish(PublishId(n), &[0; 16], vec![1], false, Duration::from_secs(9));
+    }
+    assert!(uplink.session.is_some(), "held, not handed over");
+    for n in 0..9 {
         uplink.publish(PublishId(n), &[0; 16], vec![1], false, Duration::from_secs(9));
     }
     assert!(uplink.session.is_none(), "nothing more is handed to it");
