@@ -128,12 +128,24 @@ impl EpochKeys {
     }
 }
 
-/// Whether an index may be given to a station: not 0, low byte not the broadcast address.
+/// Whether an index may be given to a station: not 0, below the rooms, low byte not the broadcast address.
 pub(crate) const fn usable(index: Index) -> bool {
-    index.0 != 0 && index.low() != Index::BROADCAST
+    index.0 != 0 && index.0 < Index::ROOM_FIRST.0 && index.low() != Index::BROADCAST
 }
 
 pub(crate) fn public(r: &mut Reader<'_>) -> Result<PublicKey, DecodeError> {
     let key = PublicKey(r.array()?);
     if key.plausible() { Ok(key) } else { Err(DecodeError::Value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_index_is_a_station_and_a_room() {
+        assert!((0..=u16::MAX).all(|n| !(usable(Index(n)) && Index(n).is_room())));
+        assert!(usable(Index(0xBFFE)) && !usable(Index(0xC000)));
+        assert!(Index(0xC000).is_room() && !Index(0xBFFE).is_room() && !Index(0xC0FF).is_room());
+    }
 }

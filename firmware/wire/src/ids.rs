@@ -12,6 +12,15 @@ impl Index {
     /// Hop address of every station in earshot.
     pub const BROADCAST: u8 = 0xFF;
 
+    /// Indices from here on are rooms; stations stay below (spec §10.4).
+    pub const ROOM_FIRST: Self = Self(0xC000);
+
+    /// Whether this names a room: one whose low byte is that of the broadcast address names nothing.
+    #[must_use]
+    pub const fn is_room(self) -> bool {
+        self.0 >= Self::ROOM_FIRST.0 && self.low() != Self::BROADCAST
+    }
+
     /// The low eight bits used as hop address (spec §10.3); ambiguity is resolved by the hop MAC. `0xFF` is the
     /// broadcast address, so rosters give no index whose low byte is `0xFF`.
     #[must_use]
