@@ -7,12 +7,13 @@
 //! [original message id]                          0/8 B  of a message sealed again
 //! [prekey id, compressed point]                 0/34 B  a prekey its sender announces
 //! body                                             n B  text: UTF-8; file: name length 1, name, bytes;
-//!                                                       cannot-open: message id 8
+//!                                                       cannot-open: message id 8; rooms: spec §45
 //! [80 00 … 00]                                          where padded
 //! ```
 
 use crate::limits::{CONTENT_MAX, FILE_NAME_MAX};
 use crate::prekey::{ANNOUNCED, Prekey};
+use crate::room::{RoomId, RoomWord};
 use core::fmt;
 use picket_roster::codec::{Reader, Writer};
 use picket_roster::{DecodeError, NoRoom, Padding, PublicKey};
@@ -20,7 +21,7 @@ use picket_wire::{Lifetime, MessageId};
 
 const PREKEY: u8 = 0x20;
 const ORIGINAL: u8 = 0x40;
-const PADDED: u8 = 0x80;
+pub(crate) const PADDED: u8 = 0x80;
 const SENT_UNKNOWN: u32 = 0xFF_FFFF;
 
 /// Content of one message, borrowed.
@@ -54,6 +55,25 @@ pub enum Body<'a> {
     CannotOpen {
         /// First eight bytes of that envelope's identity.
         id: MessageId,
+    },
+    /// Housekeeping: a room's state, signed by a moderator, and keys of the room for whoever is in it (spec §45.5).
+    RoomState {
+        /// The state: [`crate::room::RoomState::verify`] reads it.
+        state: &'a [u8],
+        /// n × 40 bytes: [`crate::room::keys_of`] reads them.
+        keys: &'a [u8],
+    },
+    /// Housekeeping: what a member says to a room's moderators (spec §45.6).
+    RoomWord {
+        /// The room.
+        room: RoomId,
+        /// What.
+        word: RoomWord,
+    },
+    /// In a room: hashes of the sender's messages before this one, which is signed (spec §45.8).
+    Attest {
+        /// [`crate::room::Attest::decode`] reads it.
+        bytes: &'a [u8],
     },
 }
 
@@ -118,6 +138,13 @@ impl<'a> Content<'a> {
     pub fn encode(&self, padding: Padding, out: &mut [u8]) -> Result<usize, ContentError> {
         let room = out.len().min(CONTENT_MAX);
         let mut w = Writer::new(out.get_mut(..room).unwrap_or_default());
+        self.put(padding != Padding::Off, &mut w)?;
+        pad(&mut w, padding)?;
+        Ok(w.finish().len())
+    }
+
+    /// Everything but the padding.
+    pub(crate) fn put(&self, padded: bool, w: &mut Writer<'_>) -> Result<(), ContentError> {
         let sent = self.sent_s.unwrap_or(SENT_UNKNOWN);
         let representable = sent <= SENT_UNKNOWN && self.sent_s != Some(SENT_UNKNOWN);
         if !representable || self.prekey.is_some_and(|p| !announced(p.id)) {
@@ -126,7 +153,7 @@ impl<'a> Content<'a> {
         let mut first = self.body.kind();
         first |= if self.prekey.is_some() { PREKEY } else { 0 };
         first |= if self.original.is_some() { ORIGINAL } else { 0 };
-        first |= if padding == Padding::Off { 0 } else { PADDED };
+        first |= if padded { PADDED } else { 0 };
         w.put(&[first, self.lifetime.0])?;
         w.put(&sent.to_be_bytes()[1..])?;
         if let Some(id) = &self.original {
@@ -136,9 +163,7 @@ impl<'a> Content<'a> {
             w.put(&[prekey.id])?;
             w.put(&prekey.key.0)?;
         }
-        self.body.write(&mut w)?;
-        pad(&mut w, padding)?;
-        Ok(w.finish().len())
+        self.body.write(w)
     }
 
     /// Reads the content of an opened message.
@@ -167,6 +192,9 @@ impl<'a> Body<'a> {
             Self::Text(_) => 0,
             Self::File { .. } => 1,
             Self::CannotOpen { .. } => 2,
+            Self::RoomState { .. } => 8,
+            Self::RoomWord { .. } => 9,
+            Self::Attest { .. } => 10,
         }
     }
 
@@ -180,6 +208,17 @@ impl<'a> Body<'a> {
                 w.put(bytes)?;
             }
             Self::CannotOpen { id } => w.put(&id.0)?,
+            Self::RoomState { state, keys } => {
+                let len = u16::try_from(state.len()).map_err(|_| ContentError::TooLong)?;
+                w.put(&len.to_be_bytes())?;
+                w.put(state)?;
+                w.put(keys)?;
+            }
+            Self::RoomWord { room, word } => {
+                w.put(&room.0)?;
+                w.put(&[*word as u8])?;
+            }
+            Self::Attest { bytes } => w.put(bytes)?,
         }
         Ok(())
     }
@@ -198,6 +237,16 @@ impl<'a> Body<'a> {
                 r.end()?;
                 Ok(Self::CannotOpen { id })
             }
+            8 => {
+                let len = usize::from(r.u16()?);
+                Ok(Self::RoomState { state: r.take(len)?, keys: r.rest() })
+            }
+            9 => {
+                let (room, word) = (RoomId(r.array()?), r.u8()?);
+                r.end()?;
+                Ok(Self::RoomWord { room, word: RoomWord::from_byte(word).ok_or(ContentError::Value)? })
+            }
+            10 => Ok(Self::Attest { bytes }),
             unknown => Err(ContentError::Kind(unknown)),
         }
     }
@@ -238,7 +287,7 @@ const fn padded_len(len: usize, padding: Padding) -> usize {
     }
 }
 
-fn pad(w: &mut Writer<'_>, padding: Padding) -> Result<(), ContentError> {
+pub(crate) fn pad(w: &mut Writer<'_>, padding: Padding) -> Result<(), ContentError> {
     if padding == Padding::Off {
         return Ok(());
     }
@@ -250,7 +299,7 @@ fn pad(w: &mut Writer<'_>, padding: Padding) -> Result<(), ContentError> {
     Ok(())
 }
 
-fn strip(bytes: &[u8]) -> Result<&[u8], ContentError> {
+pub(crate) fn strip(bytes: &[u8]) -> Result<&[u8], ContentError> {
     let end = bytes.iter().rposition(|b| *b != 0).ok_or(ContentError::Padding)?;
     match bytes.split_at_checked(end) {
         Some((content, [0x80, ..])) => Ok(content),

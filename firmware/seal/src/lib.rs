@@ -54,8 +54,10 @@ pub mod lanes;
 pub mod limits;
 pub mod prekey;
 mod receive;
+pub mod room;
 mod send;
 mod session;
+mod window;
 
 pub use chain::Tokens;
 pub use content::{Body, Content, ContentError};

@@ -46,3 +46,26 @@ pub const RECEIVE_STATE_MAX: usize = SEND_STATE_MAX + SKIPPED_MAX * 36;
 
 /// Most epochs visited in one activation; more means a wrong clock.
 pub const VISIT_MAX: u32 = 4_096;
+
+/// Most members of a room: its state with every one of them and a name stays below 400 bytes, and a change of keys below
+/// 64 envelopes.
+pub const ROOM_MEMBERS_MAX: usize = 64;
+
+/// Bytes of a room's signed state, at most.
+pub const ROOM_STATE_MAX: usize = 1 + 16 + 2 + 4 + 8 + 4 + 5 + 33 + 1 + ROOM_MEMBERS_MAX * 3 + 2 + 64;
+
+/// Messages of one sender's chain whose keys are kept until they are confirmed: four batches of attestation, so that three
+/// lost ones lose nothing.
+pub const UNSETTLED_MAX: usize = 64;
+
+/// Different messages held for one counter of a room's chain; an attestation says which one its sender wrote.
+pub const RIVALS_MAX: usize = 2;
+
+/// Messages under one attestation: 13.8 bytes a message; a frame of 255 bytes holds it.
+pub const ATTEST_MAX: usize = 16;
+
+/// Bytes of a stored receiving chain of a room, at most.
+pub const ROOM_CHAIN_STATE_MAX: usize = 1 + 44 + 40 + 2 + UNSETTLED_MAX * 61 + SKIPPED_MAX * 36;
+
+/// Furthest that a room's secret is hashed forward at once; more means a wrong clock.
+pub const ROOM_FORWARD_MAX: u32 = 4_096;

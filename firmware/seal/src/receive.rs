@@ -4,16 +4,15 @@ use crate::aad::{self, AAD_MAX};
 use crate::chain::{ChainKey, MessageKey, Tokens};
 use crate::kem::{Roots, SetupError, from_extension, receiver_roots};
 use crate::lanes::{Lane, Lanes, Slot};
-use crate::limits::{JUMP_FREE, RECEIVE_STATE_MAX, SKIPPED_MAX};
+use crate::limits::RECEIVE_STATE_MAX;
 use crate::session::{Local, Peer, SessionId, StateError};
+use crate::window::Window;
 use core::fmt;
-use heapless::Vec;
 use picket_roster::codec::{Reader, Writer};
 use picket_roster::{DecodeError, PublicKey};
 use picket_wire::Identity;
 use picket_wire::envelope::{Encapsulated, Envelope};
 use picket_wire::limits::TAG_LEN;
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
 const FORMAT: u8 = 2;
 /// The format before lanes: such a session has none.
@@ -32,24 +31,14 @@ const LANES: u8 = 8;
 pub struct ReceiveSession {
     id: SessionId,
     enc: Option<Encapsulated>,
-    chain: ChainKey,
-    next: u32,
-    /// Counters below this whose key is not kept may have been forgotten rather than opened.
-    floor: u32,
-    skipped: Vec<Skipped, SKIPPED_MAX>,
+    window: Window,
     /// The slot this chain is of; `None`: lane 0.
     slot: Option<Slot>,
     /// Where slots come from; only in lane 0, and `None` in a session stored by older software.
     lanes: Option<Lanes>,
 }
 
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-struct Skipped {
-    counter: u32,
-    key: MessageKey,
-}
-
-/// Whether a counter may jump further than [`JUMP_FREE`]; callers allow it at a limited rate, for it costs time.
+/// Whether a counter may jump further than [`crate::limits::JUMP_FREE`]; callers allow it at a limited rate, for it costs time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Far {
     /// Not now.
@@ -111,7 +100,7 @@ impl core::error::Error for OpenError {}
 
 impl fmt::Debug for ReceiveSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ReceiveSession({:?}, next {}, skipped {})", self.id, self.next, self.skipped.len())
+        write!(f, "ReceiveSession({:?}, next {}, skipped {})", self.id, self.window.next(), self.window.skipped_len())
     }
 }
 
@@ -200,7 +189,7 @@ impl ReceiveSession {
     /// One more than the highest counter opened.
     #[must_use]
     pub const fn next_counter(&self) -> u32 {
-        self.next
+        self.window.next()
     }
 
     /// Whether an envelope claims to belong to this session: source, destination, epoch and session bits, and `enc`
@@ -225,20 +214,9 @@ impl ReceiveSession {
         if !self.claims(envelope) {
             return Err(OpenError::OtherSession);
         }
-        let low = envelope.header().counter_low;
-        let kept = self.skipped.iter().rposition(|s| (s.counter & 0xFFFF) as u16 == low);
-        let mut found = None;
-        if let Some(at) = kept {
-            let Skipped { counter, key } = &self.skipped[at];
-            if let Some(len) = self.attempt(envelope, *counter, key, out)? {
-                found = Some((len, *counter, key.tokens()));
-                let _erased_on_drop = self.skipped.remove(at);
-            }
-        }
-        if found.is_none() {
-            found = Some(self.open_ahead(envelope, low, kept.is_some(), far, out)?);
-        }
-        let Some((len, counter, tokens)) = found else { return Err(OpenError::NotAuthentic) };
+        let (id, low) = (self.id, envelope.header().counter_low);
+        let found = self.window.open(low, far, |counter, key| attempt(&id, envelope, counter, key, out))?;
+        let (len, counter, tokens) = (found.len, found.counter, found.key.tokens());
         let content = out.get(..len).ok_or(OpenError::NoRoom)?;
         Ok(Opened { content, identity: envelope.identity(), counter, tokens })
     }
@@ -253,9 +231,7 @@ impl ReceiveSession {
         let flags = flag(self.enc.is_some(), ENC) | flag(self.slot.is_some(), SLOT) | flag(self.lanes.is_some(), LANES);
         w.put(&[FORMAT, flags])?;
         w.put(&self.id.to_bytes())?;
-        w.put(&self.next.to_be_bytes())?;
-        w.put(&self.floor.to_be_bytes())?;
-        w.put(&self.chain.0)?;
+        self.window.write_head(&mut w)?;
         if let Some(enc) = &self.enc {
             w.put(&[enc.prekey])?;
             w.put(&enc.x)?;
@@ -266,10 +242,7 @@ impl ReceiveSession {
         if let Some(lanes) = &self.lanes {
             lanes.write(&mut w)?;
         }
-        for s in &self.skipped {
-            w.put(&s.counter.to_be_bytes())?;
-            w.put(&s.key.0)?;
-        }
+        self.window.write_kept(&mut w)?;
         debug_assert!(w.written().len() <= RECEIVE_STATE_MAX);
         Ok(w.finish())
     }
@@ -289,105 +262,39 @@ impl ReceiveSession {
         let flags = r.u8()?;
         let has = |bit: u8| flags & bit != 0;
         let id = SessionId::read(&mut r)?;
-        let (next, floor, chain) = (r.u32()?, r.u32()?, ChainKey(r.array()?));
+        let window = Window::read_head(&mut r)?;
         let enc = if has(ENC) { Some(Encapsulated { prekey: r.u8()?, x: r.array()? }) } else { None };
         let slot = if has(SLOT) { Some(Slot::from_byte(r.u8()?).ok_or(DecodeError::Value)?) } else { None };
         let lanes = if has(LANES) { Some(Lanes::read(&mut r)?) } else { None };
         let one_lane = slot.is_none() || lanes.is_none();
-        if flags & !known != 0 || floor > next || !one_lane || (id.sid == 0) != enc.is_none() {
+        if flags & !known != 0 || !one_lane || (id.sid == 0) != enc.is_none() {
             return Err(DecodeError::Value.into());
         }
-        let mut session = Self { floor, next, slot, lanes, ..Self::new(id, enc, chain) };
-        let mut low = floor;
+        let mut session = Self { id, enc, window, slot, lanes };
         while !r.is_empty() {
-            let (counter, key) = (r.u32()?, MessageKey(r.array()?));
-            if counter < low || counter >= next {
-                return Err(DecodeError::Indices.into());
-            }
-            low = counter + 1;
-            session.skipped.push(Skipped { counter, key }).map_err(|_| DecodeError::TooLong)?;
+            session.window.read_kept(&mut r)?;
         }
         Ok(session)
     }
 
     fn new(id: SessionId, enc: Option<Encapsulated>, chain: ChainKey) -> Self {
-        Self { id, enc, chain, next: 0, floor: 0, skipped: Vec::new(), slot: None, lanes: None }
+        Self { id, enc, window: Window::new(chain), slot: None, lanes: None }
     }
+}
 
-    /// Tries the first counter at or after `next` with these low bits.
-    fn open_ahead(
-        &mut self,
-        envelope: &Envelope<'_>,
-        low: u16,
-        tried: bool,
-        far: Far,
-        out: &mut [u8],
-    ) -> Result<(usize, u32, Tokens), OpenError> {
-        let steps = u32::from(low.wrapping_sub((self.next & 0xFFFF) as u16));
-        if steps > JUMP_FREE && far == Far::Refuse {
-            return Err(if tried { OpenError::NotAuthentic } else { self.refusal(low, steps) });
-        }
-        let counter = self.next.checked_add(steps).filter(|c| *c < u32::MAX).ok_or(OpenError::Exhausted)?;
-        let mut chain = self.chain.clone();
-        let mut jumped: Vec<Skipped, SKIPPED_MAX> = Vec::new();
-        for skipped in self.next..counter {
-            // Only the newest can be kept; keys of the others are never made.
-            if (counter - skipped) as usize <= SKIPPED_MAX {
-                let _always_fits = jumped.push(Skipped { counter: skipped, key: chain.message_key() });
-            }
-            chain.advance();
-        }
-        let key = chain.message_key();
-        let Some(len) = self.attempt(envelope, counter, &key, out)? else {
-            return Err(OpenError::NotAuthentic);
-        };
-        chain.advance();
-        self.commit(chain, counter, &jumped);
-        Ok((len, counter, key.tokens()))
-    }
-
-    /// Name of the refusal of a counter that is not far ahead but behind, as far as can be told from its low bits.
-    const fn refusal(&self, low: u16, steps: u32) -> OpenError {
-        let back = (self.next as u16).wrapping_sub(low) as u32;
-        match self.next.checked_sub(back) {
-            Some(counter) if back <= 0x8000 && counter >= self.floor => OpenError::Replayed,
-            Some(_) if back <= 0x8000 => OpenError::TooOld,
-            Some(_) | None => OpenError::FarJump { steps },
-        }
-    }
-
-    /// One attempt with one key: the length of the content, or `None` when the tag does not verify.
-    fn attempt(
-        &self,
-        envelope: &Envelope<'_>,
-        counter: u32,
-        key: &MessageKey,
-        out: &mut [u8],
-    ) -> Result<Option<usize>, OpenError> {
-        let (cipher, tag) = envelope.sealed().split_last_chunk::<TAG_LEN>().ok_or(OpenError::NotAuthentic)?;
-        let text = out.get_mut(..cipher.len()).ok_or(OpenError::NoRoom)?;
-        text.copy_from_slice(cipher);
-        let mut aad = [0; AAD_MAX];
-        let first = envelope.header().first_byte();
-        let aad = aad::write(&mut aad, &self.id, first, counter, envelope.extension())
-            .map_err(|_| OpenError::NotAuthentic)?;
-        Ok(key.open(aad, text, tag).then_some(cipher.len()))
-    }
-
-    /// Takes over the chain after `counter` and keeps the newest of all skipped keys.
-    fn commit(&mut self, chain: ChainKey, counter: u32, jumped: &[Skipped]) {
-        let unmade = (counter - self.next) as usize > jumped.len();
-        if unmade {
-            self.skipped.clear();
-            self.floor = jumped.first().map_or(counter, |s| s.counter);
-        }
-        for s in jumped {
-            if self.skipped.is_full() {
-                self.floor = self.skipped.remove(0).counter + 1;
-            }
-            let _always_fits = self.skipped.push(s.clone());
-        }
-        self.chain = chain;
-        self.next = counter + 1;
-    }
+/// One attempt with one key: the length of the content, or `None` when the tag does not verify.
+fn attempt(
+    id: &SessionId,
+    envelope: &Envelope<'_>,
+    counter: u32,
+    key: &MessageKey,
+    out: &mut [u8],
+) -> Result<Option<usize>, OpenError> {
+    let (cipher, tag) = envelope.sealed().split_last_chunk::<TAG_LEN>().ok_or(OpenError::NotAuthentic)?;
+    let text = out.get_mut(..cipher.len()).ok_or(OpenError::NoRoom)?;
+    text.copy_from_slice(cipher);
+    let mut aad = [0; AAD_MAX];
+    let first = envelope.header().first_byte();
+    let aad = aad::write(&mut aad, id, first, counter, envelope.extension()).map_err(|_| OpenError::NotAuthentic)?;
+    Ok(key.open(aad, text, tag).then_some(cipher.len()))
 }

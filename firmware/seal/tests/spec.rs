@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-const PART: &str = "40-seal.md";
+const PARTS: [&str; 2] = ["40-seal.md", "45-rooms.md"];
 
 #[test]
 fn every_requirement_names_tests_that_exist() {
@@ -13,15 +13,21 @@ fn every_requirement_names_tests_that_exist() {
     for folder in ["src", "tests", "../endpoint/src", "../endpoint/tests"] {
         read(&root.join(folder), &mut code);
     }
-    let text = std::fs::read_to_string(root.join("../spec").join(PART)).unwrap();
+    for part in PARTS {
+        every_requirement_of(part, &root, &code);
+    }
+}
+
+fn every_requirement_of(part: &str, root: &Path, code: &str) {
+    let text = std::fs::read_to_string(root.join("../spec").join(part)).unwrap();
     let mut named = 0;
     for line in text.lines().filter(|l| l.starts_with("- **")) {
         let proof = line.rsplit_once('(').map_or("", |(_, proof)| proof);
         for name in proof.split('`').skip(1).step_by(2) {
-            assert!(code.contains(&format!("fn {name}(")), "{PART}: no test {name}");
+            assert!(code.contains(&format!("fn {name}(")), "{part}: no test {name}");
             named += 1;
         }
-        assert!(proof.contains('`') || proof.contains("same"), "{PART}: no test named: {line}");
+        assert!(proof.contains('`') || proof.contains("same"), "{part}: no test named: {line}");
     }
     assert!(named > 15);
 }

@@ -159,6 +159,7 @@ pub fn fields(c: &Content<'_>) -> Value {
         Body::Text(text) => json!({ "text": text }),
         Body::File { name, bytes } => json!({ "file": name, "bytes": hex::encode(bytes) }),
         Body::CannotOpen { id } => json!({ "cannot_open": id.to_string() }),
+        Body::RoomState { .. } | Body::RoomWord { .. } | Body::Attest { .. } => panic!("no room's"),
     };
     json!({
         "lifetime": c.lifetime.0, "sent_s": c.sent_s, "original": c.original.map(|id| id.to_string()), "body": body,
