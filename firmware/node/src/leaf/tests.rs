@@ -299,7 +299,7 @@ fn the_word_of_the_rooms_is_told_after_each_attachment_until_it_is_acknowledged(
     assert!(pair.drained());
     let before = pair.words().len();
     pair.leaf.listens(word(1, &[0xC001]));
-    pair.run(S.times(60));
+    pair.run(S.times(10));
     assert_eq!(pair.words().len(), before, "the same word again is not told again");
     pair.connected = false;
     pair.leaf.listens(word(2, &[]));
