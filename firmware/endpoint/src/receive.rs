@@ -175,6 +175,7 @@ impl<V: Vault> Endpoint<V> {
             }
             (Class::Pairwise, Body::CannotOpen { .. })
             | (Class::Housekeeping, Body::Text(_) | Body::File { .. })
+            | (_, Body::RoomState { .. } | Body::RoomWord { .. } | Body::Attest { .. })
             | (Class::Room, _) => {
                 self.counters.refused_kind += 1;
                 self.home.commit(now, self.home.record.clone(), batch)?;

@@ -2,6 +2,7 @@
 
 use picket_roster::{AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, check_roster_format};
 use picket_seal::Content;
+use picket_seal::room::{Attest, RoomReceiver, RoomState, keys_of};
 use picket_wire::Lifetime;
 use picket_wire::control::Control;
 use picket_wire::envelope::{self, Envelope};
@@ -61,4 +62,23 @@ pub fn roster_formats(data: &[u8]) {
 /// What is found inside an opened envelope.
 pub fn seal_content(data: &[u8]) {
     let _ = Content::decode(data);
+}
+
+/// What moderators and members of rooms send: a state, its keys, attestations, a stored chain.
+pub fn seal_rooms(data: &[u8]) {
+    let mission = picket_wire::MissionId([0; 8]);
+    let _ = RoomState::verify(data, mission, |_| None);
+    let _ = keys_of(data).map(Iterator::count);
+    for counter in [0, 17, u32::MAX] {
+        if let Ok(attest) = Attest::decode(counter, data) {
+            let mut again = [0; Attest::LEN_MAX];
+            let same = attest.encode(counter, &mut again).map(<[u8]>::to_vec);
+            assert!(same.is_err() || same.as_deref() == Ok(data));
+        }
+    }
+    if let Ok(chain) = RoomReceiver::decode(data) {
+        let mut again = vec![0; picket_seal::limits::ROOM_CHAIN_STATE_MAX];
+        assert_eq!(chain.encode(&mut again), Ok(data));
+    }
+    let _ = Envelope::parse(data).map(|e| RoomReceiver::hints(&e));
 }

@@ -6,7 +6,7 @@ mod links;
 mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
-pub use formats::{roster_formats, seal_content, wire_control, wire_envelope, wire_frame};
+pub use formats::{roster_formats, seal_content, seal_rooms, wire_control, wire_envelope, wire_frame};
 pub use links::{link_bytes, link_pair};
 pub use stores::{store_queue, store_table};
 
@@ -14,12 +14,13 @@ pub use stores::{store_queue, store_table};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
     ("wire_control", wire_control),
     ("roster_formats", roster_formats),
     ("seal_content", seal_content),
+    ("seal_rooms", seal_rooms),
     ("codes_hunter", codes_hunter),
     ("codes_fountain", codes_fountain),
     ("link_bytes", link_bytes),
