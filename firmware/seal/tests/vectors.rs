@@ -105,7 +105,9 @@ fn made() -> Value {
             v["state"] = hex::encode(encode_send(&fresh)).into();
             let mut send = fresh.reserve().persisted();
             v["messages"] = contents().iter().map(|c| message(&mut send, c)).collect();
-            v["slots"] = SLOTS.iter().map(|byte| slot(&mut send, *byte)).collect();
+            if v["sid"] == 0 {
+                v["slots"] = SLOTS.iter().map(|byte| slot(&mut send, *byte)).collect();
+            }
             v
         })
         .collect();
@@ -200,7 +202,7 @@ fn every_envelope_on_file_opens_to_its_fields() {
         };
         opens(&mut receive, messages);
         assert!(encode_receive(&receive).len() < 256);
-        for slot in v["slots"].as_array().unwrap() {
+        for slot in v["slots"].as_array().unwrap_or(&Vec::new()) {
             let wanted = Slot::from_byte(u8::try_from(slot["slot"].as_u64().unwrap()).unwrap()).unwrap();
             assert!(receive.leads_to(wanted));
             let mut of_slot = receive.enter(wanted.lane()).unwrap();
