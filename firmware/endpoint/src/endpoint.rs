@@ -7,7 +7,7 @@ use crate::home::Home;
 use crate::hop::Hop;
 use crate::io::{Counters, Detached, Event, Input, Output, Random};
 use crate::keys;
-use crate::limits::{EVENTS_MAX, STAMP_EVERY};
+use crate::limits::{EVENTS_MAX, LANES_EVERY, STAMP_EVERY};
 use crate::receive::Restraint;
 use crate::vault::{Vault, VaultError};
 use crate::way::Way;
@@ -31,6 +31,10 @@ pub struct Endpoint<V> {
     pub(crate) restraint: Restraint,
     /// When the home's age was stamped last.
     stamped: Instant,
+    /// When slots are looked at next.
+    slots_due: Instant,
+    /// Content expired since the medium was asked to let go of such.
+    pub(crate) content_gone: bool,
 }
 
 impl<V: Vault> Endpoint<V> {
@@ -75,6 +79,8 @@ impl<V: Vault> Endpoint<V> {
             counters: Counters::default(),
             restraint: Restraint::default(),
             stamped: now,
+            slots_due: now,
+            content_gone: false,
         }
     }
 
@@ -172,7 +178,8 @@ impl<V: Vault> Endpoint<V> {
             return None;
         }
         let deadline = self.desk.first_deadline().map(|(age, _)| self.home.clock.instant_of(age));
-        [self.way.next_wake(), deadline, self.home.next_epoch(), self.stamp_due()].into_iter().flatten().min()
+        let slots = Some(self.slots_due);
+        [self.way.next_wake(), deadline, self.home.next_epoch(), slots, self.stamp_due()].into_iter().flatten().min()
     }
 
     /// The gateway we are attached to.
@@ -319,10 +326,23 @@ impl<V: Vault> Endpoint<V> {
     fn upkeep(&mut self, now: Instant) -> Result<(), VaultError> {
         self.expire(now)?;
         self.home.advance_epoch(now)?;
+        if self.slots_due <= now {
+            self.erase_over(now)?;
+        }
         if self.stamp_due().is_some_and(|at| at <= now) {
             self.stamped = now;
             self.home.commit(now, self.home.record.clone(), Batch::default())?;
         }
+        Ok(())
+    }
+
+    /// Keys of slots that are over go, and the medium is asked to let go their bytes and those of expired content.
+    fn erase_over(&mut self, now: Instant) -> Result<(), VaultError> {
+        let erased = self.home.erase_slots(now)?;
+        if erased || core::mem::take(&mut self.content_gone) {
+            self.home.vault.purge();
+        }
+        self.slots_due = self.home.next_slot_end(now).unwrap_or(now + LANES_EVERY);
         Ok(())
     }
 
@@ -351,7 +371,8 @@ impl<V: Vault> Endpoint<V> {
         next.sequence = next.sequence.max(sequence);
         next.rolled_back = true;
         let mut batch = Batch::default();
-        for key in self.home.scan(keys::SEND)? {
+        let placed = self.home.scan(keys::SEND_PLACED)?;
+        for key in self.home.scan(keys::SEND)?.into_iter().chain(placed) {
             batch.remove(key);
         }
         self.home.commit(now, next, batch)?;

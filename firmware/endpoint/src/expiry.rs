@@ -55,6 +55,7 @@ impl<V: Vault> Endpoint<V> {
             }
         }
         self.home.commit(now, self.home.record.clone(), batch)?;
+        self.content_gone |= !(ins.is_empty() && outs.is_empty());
         for item in due {
             self.way.withdraw(*item);
             if let Item::Owed(at) = item {

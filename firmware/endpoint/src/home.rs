@@ -219,7 +219,7 @@ impl<V: Vault> Home<V> {
 
     /// Keys and sessions with members no longer listed go.
     fn leavers(&mut self, roster: &Roster<Vec<u8>>, batch: &mut Batch) -> Result<(), VaultError> {
-        for letter in [keys::PSK, keys::SEND, keys::RECEIVE] {
+        for letter in [keys::PSK, keys::SEND, keys::SEND_PLACED, keys::RECEIVE, keys::RECEIVE_SLOT] {
             for key in self.scan(letter)? {
                 let peer = key.get(1..3).and_then(|b| b.first_chunk::<2>()).map(|b| Index(u16::from_be_bytes(*b)));
                 if peer.is_some_and(|p| roster.station(p).is_none()) {

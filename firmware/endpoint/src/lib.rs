@@ -27,6 +27,7 @@ mod home;
 mod hop;
 pub mod io;
 mod keys;
+mod lanes;
 pub mod limits;
 mod mailbox;
 pub mod message;

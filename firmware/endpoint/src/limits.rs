@@ -54,6 +54,10 @@ pub const CANNOT_OPEN_EVERY: Duration = Duration::from_secs(30);
 /// One epoch may be entered without trusted wall time after this much of the device's own time.
 pub const EPOCH_OWN_TIME: Duration = Duration::from_secs(24 * 3600);
 
+/// Slots that are over are looked for at their boundaries, but no more often than this, however short an epoch is: the
+/// sessions of every peer are read and rewritten.
+pub const LANES_EVERY: Duration = Duration::from_secs(10);
+
 /// Wait after a refusal that names no time.
 pub const RETRY_DEFAULT: Duration = Duration::from_secs(30);
 

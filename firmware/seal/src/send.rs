@@ -173,6 +173,13 @@ impl SendSession {
         Self { id, enc: None, acknowledged: true, chain, next: 0, reserved: 0, slot: None, lanes: None }
     }
 
+    /// Moves what leads to slots into a session of its own, which seals nothing itself: so both can be stored apart.
+    /// `None` when there is nothing.
+    pub fn split_lanes(&mut self) -> Option<Self> {
+        let lanes = Some(self.lanes.take()?);
+        Some(Self { lanes, next: u32::MAX, reserved: u32::MAX, ..Self::new(self.id, ChainKey([0; 32])) })
+    }
+
     /// The chain of `slot`, once: from then on nothing in this session leads to it, nor to any slot of its lane before
     /// it. `None` when it was handed out, erased, or never there. Store both states in the transaction of the first
     /// message.
