@@ -56,6 +56,11 @@ pub(crate) fn body(id: MessageId) -> Vec<u8> {
     named(b'b', &[&id.0])
 }
 
+/// How long a message lives once it is read, for one that burns: sent or received.
+pub(crate) fn burn(id: MessageId) -> Vec<u8> {
+    named(b'f', &[&id.0])
+}
+
 pub(crate) fn owed(position: u64) -> Vec<u8> {
     named(b'w', &[&position.to_be_bytes()])
 }

@@ -227,6 +227,9 @@ impl<V: Vault> Endpoint<V> {
         batch.put(keys::incoming(id), encode(&record)?);
         if !late {
             batch.put(keys::body(id), encode_content(said)?);
+            if let Some(burn) = content.burn {
+                batch.put(keys::burn(id), [burn.0].to_vec());
+            }
         }
         let forgotten = self.forget_received(&mut batch);
         self.home.commit(now, next, batch)?;
@@ -312,7 +315,8 @@ impl<V: Vault> Endpoint<V> {
     ) -> Result<(), VaultError> {
         let precedence = Precedence::Priority;
         let route = Route { class: Class::Housekeeping, precedence, hop_limit: HOP_LIMIT, lifetime };
-        let letter = Letter { to, route, lifetime, original: None, body: Body::CannotOpen { id }, fresh: true };
+        let letter =
+            Letter { to, route, lifetime, original: None, burn: None, body: Body::CannotOpen { id }, fresh: true };
         let mut batch = Batch::default();
         let sealed = match self.home.seal(now, &letter, random, &mut batch) {
             Ok(sealed) => sealed,

@@ -31,6 +31,7 @@ pub(crate) struct Letter<'a> {
     pub(crate) route: Route,
     pub(crate) lifetime: Lifetime,
     pub(crate) original: Option<MessageId>,
+    pub(crate) burn: Option<Lifetime>,
     pub(crate) body: Body<'a>,
     /// Not in the session in use: a fresh in-band one.
     pub(crate) fresh: bool,
@@ -119,7 +120,8 @@ impl<V: Vault> Home<V> {
         let id = *session.id();
         let start = self.roster.start_of(id.epoch);
         let sent_s = wall.and_then(|w| u32::try_from(w.as_secs().checked_sub(start)?).ok()).filter(|s| *s < 0xFF_FFFF);
-        let content = Content { original: letter.original, ..Content::new(letter.lifetime, sent_s, letter.body) };
+        let (original, burn) = (letter.original, letter.burn);
+        let content = Content { original, burn, ..Content::new(letter.lifetime, sent_s, letter.body) };
         let mut buffer = vec![0; ENVELOPE_MAX];
         let sealed =
             session.seal(&letter.route, &content, self.roster.padding(), &mut buffer).map_err(|e| match e {
@@ -417,7 +419,7 @@ mod tests {
     fn first_of_session(home: &mut Home<RamVault>, to: Index, n: u8) -> Vec<u8> {
         let lifetime = Lifetime::floor(3_600);
         let route = Route { class: Class::Pairwise, precedence: Precedence::Routine, hop_limit: HOP_LIMIT, lifetime };
-        let letter = Letter { to, route, lifetime, original: None, body: Body::Text("x"), fresh: true };
+        let letter = Letter { to, route, lifetime, original: None, burn: None, body: Body::Text("x"), fresh: true };
         let mut batch = Batch::default();
         let mut random = |out: &mut [u8]| {
             out.fill(n);

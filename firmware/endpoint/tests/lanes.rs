@@ -143,3 +143,33 @@ fn a_home_that_was_outrun_seals_short_lifetimes_in_band() {
     world.run(S.times(5));
     assert_eq!(world.state(0, id), State::Delivered);
 }
+
+/// Burn-on-read counts from reading, on both ends; unread it lives as any other.
+#[test]
+fn what_burns_goes_soon_after_it_was_read_on_both_ends() {
+    let mut world = pair(45);
+    let (now, text) = (world.now, "burn this");
+    let draft = picket_endpoint::Draft {
+        to: "bravo".into(),
+        precedence: picket_wire::Precedence::Routine,
+        ttl: None,
+        burn: Some(S.times(30)),
+        content: picket_endpoint::Content::Text(text.into()),
+    };
+    let rng = &mut world.rng;
+    let id = world.members[0].endpoint.as_mut().unwrap().compose(now, draft, &mut |o: &mut [u8]| rng.fill(o)).unwrap();
+    world.drain_member(0);
+    world.run(HOUR);
+    let holds = |w: &mut World, i: usize| held(w, i).windows(text.len()).any(|b| b == text.as_bytes());
+    assert!(holds(&mut world, 0) && holds(&mut world, 1), "unread it stays");
+    let now = world.now;
+    assert_eq!(world.endpoint(1).incoming(now, id).unwrap().burn, Some(S.times(30)));
+    world.mark_read(1, id);
+    world.run(S.times(20));
+    world.restart_member(1);
+    assert!(holds(&mut world, 0) && holds(&mut world, 1), "for so long it may be read again");
+    world.run(S.times(15));
+    assert!(!holds(&mut world, 0) && !holds(&mut world, 1));
+    assert_eq!(world.state(0, id), State::Read);
+    assert!(world.texts(1).is_empty());
+}

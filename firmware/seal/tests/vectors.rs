@@ -55,6 +55,12 @@ fn contents() -> Vec<(&'static str, Route, Content<'static>, Padding)> {
             Padding::Off,
         ),
         ("sealed again", routine, Content { original: Some(id), ..plain(Body::Text("contact")) }, Padding::Buckets),
+        (
+            "burns after reading",
+            routine,
+            Content { burn: Some(Lifetime(0x1E)), ..plain(Body::Text("x")) },
+            Padding::Off,
+        ),
     ]
 }
 
@@ -162,6 +168,7 @@ fn fields(c: &Content<'_>) -> Value {
         "lifetime": c.lifetime.0,
         "sent_s": c.sent_s,
         "original": c.original.map(|id| id.to_string()),
+        "burn": c.burn.map(|b| b.0),
         "prekey": c.prekey.map(|p| json!({ "id": p.id, "key": hex::encode(p.key.0) })),
         "body": body,
     })

@@ -98,6 +98,7 @@ pub struct OwnedContent {
     pub sent_s: Option<u32>,
     pub original: Option<MessageId>,
     pub prekey: Option<Prekey>,
+    pub burn: Option<Lifetime>,
 }
 
 impl OwnedContent {
@@ -107,8 +108,8 @@ impl OwnedContent {
             1 => Body::File { name: &self.text, bytes: &self.bytes },
             _ => Body::CannotOpen { id: self.id },
         };
-        let Self { lifetime, sent_s, original, prekey, .. } = *self;
-        Content { lifetime, sent_s, original, prekey, body }
+        let Self { lifetime, sent_s, original, prekey, burn, .. } = *self;
+        Content { lifetime, sent_s, original, prekey, burn, body }
     }
 }
 
@@ -131,6 +132,7 @@ impl Letter {
             sent_s: rng.chance(0.8).then(|| number(rng, 0xFF_FFFF)),
             original: rng.chance(0.2).then(|| MessageId(array(rng))),
             prekey: rng.chance(0.2).then(|| Prekey::announced(number(rng, 64), prekey)),
+            burn: rng.chance(0.2).then(|| Lifetime(rng.byte())),
         };
         let route = Route {
             class: if kind == 2 { Class::Housekeeping } else { Class::Pairwise },
@@ -162,7 +164,7 @@ pub fn fields(c: &Content<'_>) -> Value {
     };
     json!({
         "lifetime": c.lifetime.0, "sent_s": c.sent_s, "original": c.original.map(|id| id.to_string()), "body": body,
-        "prekey": c.prekey.map(|p| json!({ "id": p.id, "key": hex::encode(p.key.0) })),
+        "prekey": c.prekey.map(|p| json!({ "id": p.id, "key": hex::encode(p.key.0) })), "burn": c.burn.map(|b| b.0),
     })
 }
 

@@ -328,8 +328,12 @@ impl Desk {
         let now = self.clock.now();
         match request {
             Request::Ways(ways) => self.use_ways(client, &ways)?,
-            Request::Send { to, precedence, ttl_ms, load } => {
-                let id = self.compose(to, &precedence, ttl_ms, load)?;
+            Request::Send { to, precedence, ttl_ms, burn_ms, load } => {
+                let (ttl, burn) = (ttl_ms.map(Duration::from_millis), burn_ms.map(Duration::from_millis));
+                let precedence = precedence.parse().map_err(|e: picket_wire::precedence::NotAPrecedence| {
+                    Failure::usage(e.to_string(), "choose one of them")
+                })?;
+                let id = self.compose(Draft { to, precedence, ttl, burn, content: load.try_into()? })?;
                 self.clients.watch(client, id.to_string());
                 self.tell_states(id);
             }
@@ -414,12 +418,7 @@ impl Desk {
         Ok(())
     }
 
-    fn compose(&mut self, to: String, precedence: &str, ttl_ms: Option<u64>, load: Load) -> Result<MessageId, Failure> {
-        let precedence: Precedence = precedence.parse().map_err(|e: picket_wire::precedence::NotAPrecedence| {
-            Failure::usage(e.to_string(), "choose one of them")
-        })?;
-        let content = load.try_into()?;
-        let draft = Draft { to, precedence, ttl: ttl_ms.map(Duration::from_millis), content };
+    fn compose(&mut self, draft: Draft) -> Result<MessageId, Failure> {
         self.endpoint.compose(self.clock.now(), draft, &mut dice).map_err(|e| refusals::compose(&e))
     }
 

@@ -27,7 +27,7 @@ pub struct Proof {
 }
 
 /// Version of this protocol.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What a message carries, on its way between processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub enum Request {
         precedence: String,
         /// Lifetime in milliseconds; the mission's longest when absent.
         ttl_ms: Option<u64>,
+        /// Lifetime once it is read, in milliseconds; as any other when absent.
+        burn_ms: Option<u64>,
         /// Content.
         load: Load,
     },
