@@ -90,7 +90,7 @@ class Member:
 def fields_of(content):
     body = {0: {"text": content.body.decode("utf-8", "replace")},
             1: {"file": content.name.decode("utf-8", "replace"), "bytes": content.body.hex()},
-            2: {"cannot_open": content.body.hex()}}[content.kind]
+            2: {"cannot_open": content.body.hex()}, 15: {"renewed": True}}[content.kind]
     prekey = content.prekey and {"id": content.prekey[0], "key": content.prekey[1].hex()}
     return {"body": body, "lifetime": content.lifetime, "sent_s": content.sent,
             "original": content.original and content.original.hex(), "prekey": prekey, "burn": content.burn}
@@ -98,8 +98,8 @@ def fields_of(content):
 
 def content_of(fields):
     body = fields["body"]
-    kind = 0 if "text" in body else 1 if "file" in body else 2
-    data = body["text"].encode() if kind == 0 else bytes.fromhex(body["bytes" if kind == 1 else "cannot_open"])
+    kind = 0 if "text" in body else 1 if "file" in body else 2 if "cannot_open" in body else 15
+    data = body["text"].encode() if kind == 0 else bytes.fromhex(body.get("bytes" if kind == 1 else "cannot_open", ""))
     prekey = fields["prekey"] and (fields["prekey"]["id"], bytes.fromhex(fields["prekey"]["key"]))
     original = fields["original"] and bytes.fromhex(fields["original"])
     return Content(kind, data, fields["lifetime"], fields["sent_s"], body.get("file", "").encode(), original, prekey,

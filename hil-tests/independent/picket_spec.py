@@ -381,7 +381,7 @@ def newest_at_most_one_ahead(low, bits, now):
 
 # --- 40.8: content ---------------------------------------------------------------------------------------------------
 
-TEXT, FILE, CANNOT_OPEN = 0, 1, 2
+TEXT, FILE, CANNOT_OPEN, RENEWED = 0, 1, 2, 15
 UNKNOWN = 0xFFFFFF
 
 
@@ -443,7 +443,7 @@ class Content:
             need(is_name(self.name, 128), "file name")
         self.body = rest.take(8) if self.kind == CANNOT_OPEN else rest.rest()
         rest.end()
-        need(self.kind <= CANNOT_OPEN, "kind")
+        need(self.kind in (TEXT, FILE, CANNOT_OPEN) or self.kind == RENEWED and not self.body, "kind")
         if self.kind == TEXT:
             try:
                 self.body.decode("utf-8")

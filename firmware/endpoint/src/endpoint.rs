@@ -16,6 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use picket_node::leaf::{Leaf, LinkCounters, Lost, Outcome, Standing};
 use picket_roster::{DeviceSecrets, Kind, Roster, RosterError, Upgrade, sign_claim, upgrade};
+use picket_seal::Body;
 use picket_wire::Index;
 use picket_wire::time::{Instant, Wall};
 
@@ -221,6 +222,24 @@ impl<V: Vault> Endpoint<V> {
         self.outrun(now, sequence)
     }
 
+    /// The owner says that the device may have been in other hands: nothing made before is sent from or asked to be sent
+    /// to any more, and every member we wrote to or heard from is told, sealed, with a fresh prekey. Durable when this
+    /// returns; how many were told. Then drain [`Endpoint::poll`].
+    ///
+    /// # Errors
+    /// When the vault does not take it: then the home must not be used.
+    pub fn renew(&mut self, now: Instant, random: &mut dyn Random) -> Result<usize, VaultError> {
+        self.turn(now, random);
+        let sequence = self.home.record.sequence;
+        self.outrun(now, sequence)?;
+        let mut told = 0;
+        for peer in self.home.correspondents()? {
+            told += usize::from(self.owe_housekeeping(now, peer, Body::Renewed, self.home.longest(), random)?);
+        }
+        let _offered_later = self.offer_more(now);
+        Ok(told)
+    }
+
     /// Counters so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -375,6 +394,7 @@ impl<V: Vault> Endpoint<V> {
         for key in self.home.scan(keys::SEND)?.into_iter().chain(placed) {
             batch.remove(key);
         }
+        self.home.put_suspect(now, &mut batch);
         self.home.commit(now, next, batch)?;
         self.tell(Event::HomeRolledBack);
         Ok(())

@@ -88,7 +88,10 @@ impl<V: Vault> Home<V> {
                     if let Some(lanes) = session.split_lanes() {
                         put_send_as(&mut batch, keys::send_placed(lanes.id().to), &lanes)?;
                     }
-                    put_send(&mut batch, &session)?;
+                    // Toward a peer that announced a prekey, the epoch begins in-band.
+                    if self.announced(session.id().to)?.uses_placed(session.id().epoch) {
+                        put_send(&mut batch, &session)?;
+                    }
                 }
                 // A copy of this home may send from the same key: both would use it.
                 Change::Send(_) => {}

@@ -27,6 +27,13 @@ pub(crate) const SEND_PLACED: &[u8] = b"u";
 /// Pre-shared keys.
 pub(crate) const PSK: &[u8] = b"p";
 
+/// What was announced between each peer and us.
+pub(crate) const ANNOUNCED: &[u8] = b"a";
+/// Our own announced prekeys.
+pub(crate) const PREKEY: &[u8] = b"k";
+/// Our age when the device was last not to be trusted.
+pub(crate) const SUSPECT: &[u8] = b"q";
+
 fn named(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
     key.push(letter);
@@ -63,6 +70,24 @@ pub(crate) fn burn(id: MessageId) -> Vec<u8> {
 
 pub(crate) fn owed(position: u64) -> Vec<u8> {
     named(b'w', &[&position.to_be_bytes()])
+}
+
+pub(crate) fn announced(peer: Index) -> Vec<u8> {
+    named(b'a', &[&peer.0.to_be_bytes()])
+}
+
+/// The `number`-th prekey that we announced.
+pub(crate) fn prekey(number: u32) -> Vec<u8> {
+    named(b'k', &[&number.to_be_bytes()])
+}
+
+pub(crate) fn prekey_number(key: &[u8]) -> Option<u32> {
+    key.get(1..5)?.first_chunk::<4>().map(|b| u32::from_be_bytes(*b))
+}
+
+/// The peer in a name that begins with one.
+pub(crate) fn peer_of(key: &[u8]) -> Option<Index> {
+    key.get(1..3)?.first_chunk::<2>().map(|b| Index(u16::from_be_bytes(*b)))
 }
 
 pub(crate) fn psk(peer: Index) -> Vec<u8> {

@@ -32,6 +32,9 @@ impl<V: Vault> Home<V> {
         batch: &mut Batch,
     ) -> Result<Option<SendSession>, VaultError> {
         let (Some(epoch), false) = (self.record.epoch, self.record.rolled_back) else { return Ok(None) };
+        if !self.announced(to)?.uses_lanes() {
+            return Ok(None);
+        }
         let length = self.roster.epoch_seconds();
         let max_delay = u32::try_from(self.roster.max_delay().as_secs()).unwrap_or(u32::MAX);
         let Some(lane) = Lane::for_lifetime(lifetime.duration().as_secs(), length, max_delay) else { return Ok(None) };

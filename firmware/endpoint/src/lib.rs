@@ -32,6 +32,7 @@ pub mod limits;
 mod mailbox;
 pub mod message;
 mod outbox;
+mod prekeys;
 mod receipts;
 mod receive;
 mod records;

@@ -405,7 +405,7 @@ fn letter<'a>(
         Content::File { name, bytes } => Body::File { name, bytes },
     };
     let route = Route { class: Class::Pairwise, precedence, hop_limit: HOP_LIMIT, lifetime };
-    Letter { to, route, lifetime, original, burn, body, fresh }
+    Letter { to, route, lifetime, original, burn, body, fresh, announce: false }
 }
 
 fn content_len(content: &Content) -> usize {

@@ -7,6 +7,7 @@ use crate::io::Random;
 use crate::keys;
 use crate::lanes::Entered;
 use crate::limits::SAME_ID_MAX;
+use crate::prekeys::Announced;
 use crate::records::Sealing;
 use crate::vault::{Vault, VaultError};
 use alloc::vec;
@@ -35,6 +36,8 @@ pub(crate) struct Letter<'a> {
     pub(crate) body: Body<'a>,
     /// Not in the session in use: a fresh in-band one.
     pub(crate) fresh: bool,
+    /// A prekey of ours is announced in it, whether one is due or not.
+    pub(crate) announce: bool,
 }
 
 /// A sealed letter; the session's new state is in the batch.
@@ -105,13 +108,15 @@ impl<V: Vault> Home<V> {
         random: &mut dyn Random,
         batch: &mut Batch,
     ) -> Result<SealedLetter, SealFail> {
+        let mut record = self.announced_with(batch, letter.to)?;
+        let prekey = self.announce(now, &mut record, letter.announce, random, batch)?;
         let in_lane = match letter.fresh {
             true => None,
             false => self.lane_session(now, letter.to, letter.lifetime, batch)?,
         };
         let mut session = match in_lane {
             Some(session) => session,
-            None => self.send_session(letter, random)?,
+            None => self.send_session(letter, &mut record, random)?,
         };
         if session.reserved_left() == 0 {
             session = session.reserve().persisted();
@@ -121,7 +126,7 @@ impl<V: Vault> Home<V> {
         let start = self.roster.start_of(id.epoch);
         let sent_s = wall.and_then(|w| u32::try_from(w.as_secs().checked_sub(start)?).ok()).filter(|s| *s < 0xFF_FFFF);
         let (original, burn) = (letter.original, letter.burn);
-        let content = Content { original, burn, ..Content::new(letter.lifetime, sent_s, letter.body) };
+        let content = Content { original, burn, prekey, ..Content::new(letter.lifetime, sent_s, letter.body) };
         let mut buffer = vec![0; ENVELOPE_MAX];
         let sealed =
             session.seal(&letter.route, &content, self.roster.padding(), &mut buffer).map_err(|e| match e {
@@ -139,22 +144,29 @@ impl<V: Vault> Home<V> {
         };
         let envelope = sealed.envelope.to_vec();
         put_send(batch, &session)?;
+        Self::put_announced(batch, letter.to, &record)?;
         Ok(SealedLetter { envelope, sealing })
     }
 
     /// The session in use toward a peer, or a fresh in-band one where there is none for this epoch.
-    fn send_session(&mut self, letter: &Letter<'_>, random: &mut dyn Random) -> Result<SendSession, SealFail> {
+    fn send_session(
+        &mut self,
+        letter: &Letter<'_>,
+        record: &mut Announced,
+        random: &mut dyn Random,
+    ) -> Result<SendSession, SealFail> {
         let epoch = self.record.epoch.ok_or(SealFail::Cannot(CannotSeal::NoOwnKeys))?;
         let stored = self.stored_send(letter.to)?;
         let last_sid = stored.as_ref().map_or(0, |s| s.id().sid);
         let usable = |s: &SendSession| s.id().epoch == epoch && s.next_counter() < u32::MAX;
-        if let Some(session) = stored.filter(|s| !letter.fresh && usable(s)) {
+        if let Some(session) = stored.filter(|s| !letter.fresh && !record.turns() && usable(s)) {
             return Ok(session);
         }
         let station = self.roster.station(letter.to).filter(|s| s.kind == Kind::Member);
         let peer = station.map(|s| Peer { index: s.index, agreement: s.agreement });
         let peer = peer.ok_or(SealFail::Cannot(CannotSeal::NoPeerKeys))?;
-        let prekey = self.roster.epoch_keys(letter.to, epoch).ok_or(SealFail::Cannot(CannotSeal::NoPeerKeys))?;
+        let listed = || self.roster.epoch_keys(letter.to, epoch).map(|keys| Prekey::of_epoch(epoch, keys.p));
+        let prekey = record.prekey(epoch).or_else(listed).ok_or(SealFail::Cannot(CannotSeal::NoPeerKeys))?;
         let psk = self.psk(letter.to)?.ok_or(SealFail::Cannot(CannotSeal::NoPsk))?;
         let psk = psk.at(epoch).map_err(|_| SealFail::Cannot(CannotSeal::NoPsk))?;
         let mut drawn = Zeroizing::new([0; 34]);
@@ -163,7 +175,8 @@ impl<V: Vault> Home<V> {
         let hop = extra.first().map_or(0, |b| u16::from(*b) % (SESSION_MAX - 1));
         let sid = (last_sid + hop) % SESSION_MAX + 1;
         let local = Local { mission: self.mission(), index: self.me(), agreement: self.secrets.agreement() };
-        SendSession::in_band(&local, &peer, epoch, sid, seed, &Prekey::of_epoch(epoch, prekey.p), &psk)
+        record.turned();
+        SendSession::in_band(&local, &peer, epoch, sid, seed, &prekey, &psk)
             .map_err(|_| SealFail::Cannot(CannotSeal::NoPeerKeys))
     }
 
@@ -298,7 +311,6 @@ impl<V: Vault> Home<V> {
     fn new_receive(&mut self, header: &Header, epoch: u32, current: u32) -> Result<Option<ReceiveSession>, OpenFail> {
         let (peer, sid) = (header.source, u16::from(header.session_low));
         let Some(psk) = self.psk(peer)? else { return Ok(None) };
-        let local = Local { mission: self.mission(), index: self.me(), agreement: self.secrets.agreement() };
         match &header.enc {
             None if sid == 0 && epoch == current.saturating_add(1) => {
                 let pairing = self.pairing()?;
@@ -317,11 +329,17 @@ impl<V: Vault> Home<V> {
                 let Some(station) = self.roster.station(peer).filter(|s| s.kind == Kind::Member) else {
                     return Ok(None);
                 };
-                let Which::Epoch(low) = which(enc.prekey) else { return Ok(None) };
-                let seeds = epoch_of(low, current).and_then(|e| self.secrets.seeds(e));
-                let (Some(seed), Ok(psk)) = (seeds.and_then(|s| s.p()), psk.at(epoch)) else { return Ok(None) };
                 let peer = Peer { index: station.index, agreement: station.agreement };
-                Ok(ReceiveSession::in_band(&local, &peer, epoch, sid, enc, seed, &psk).ok())
+                let seed = match which(enc.prekey) {
+                    Which::Epoch(low) => {
+                        let seeds = epoch_of(low, current).and_then(|e| self.secrets.seeds(e));
+                        seeds.and_then(|s| s.p()).map(|seed| Zeroizing::new(*seed))
+                    }
+                    Which::Announced(id) => self.announced_seed(id)?,
+                };
+                let (Some(seed), Ok(psk)) = (seed, psk.at(epoch)) else { return Ok(None) };
+                let local = Local { mission: self.mission(), index: self.me(), agreement: self.secrets.agreement() };
+                Ok(ReceiveSession::in_band(&local, &peer, epoch, sid, enc, &seed, &psk).ok())
             }
         }
     }
@@ -419,7 +437,16 @@ mod tests {
     fn first_of_session(home: &mut Home<RamVault>, to: Index, n: u8) -> Vec<u8> {
         let lifetime = Lifetime::floor(3_600);
         let route = Route { class: Class::Pairwise, precedence: Precedence::Routine, hop_limit: HOP_LIMIT, lifetime };
-        let letter = Letter { to, route, lifetime, original: None, burn: None, body: Body::Text("x"), fresh: true };
+        let letter = Letter {
+            to,
+            route,
+            lifetime,
+            original: None,
+            burn: None,
+            body: Body::Text("x"),
+            fresh: true,
+            announce: false,
+        };
         let mut batch = Batch::default();
         let mut random = |out: &mut [u8]| {
             out.fill(n);

@@ -59,6 +59,8 @@ pub enum Body<'a> {
         /// First eight bytes of that envelope's identity.
         id: MessageId,
     },
+    /// Housekeeping: the sender's device may have been in other hands; of its keys made before, none is sent to any more.
+    Renewed,
 }
 
 /// Why content is refused.
@@ -176,6 +178,7 @@ impl<'a> Body<'a> {
             Self::Text(_) => 0,
             Self::File { .. } => 1,
             Self::CannotOpen { .. } => 2,
+            Self::Renewed => 15,
         }
     }
 
@@ -189,6 +192,7 @@ impl<'a> Body<'a> {
                 w.put(bytes)?;
             }
             Self::CannotOpen { id } => w.put(&id.0)?,
+            Self::Renewed => (),
         }
         Ok(())
     }
@@ -206,6 +210,10 @@ impl<'a> Body<'a> {
                 let id = MessageId(r.array()?);
                 r.end()?;
                 Ok(Self::CannotOpen { id })
+            }
+            15 => {
+                r.end()?;
+                Ok(Self::Renewed)
             }
             unknown => Err(ContentError::Kind(unknown)),
         }

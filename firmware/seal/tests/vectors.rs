@@ -61,6 +61,7 @@ fn contents() -> Vec<(&'static str, Route, Content<'static>, Padding)> {
             Content { burn: Some(Lifetime(0x1E)), ..plain(Body::Text("x")) },
             Padding::Off,
         ),
+        ("renewed", housekeeping, Content { prekey: Some(prekey), ..plain(Body::Renewed) }, Padding::Off),
     ]
 }
 
@@ -163,6 +164,7 @@ fn fields(c: &Content<'_>) -> Value {
         Body::Text(text) => json!({ "text": text }),
         Body::File { name, bytes } => json!({ "file": name, "bytes": hex::encode(bytes) }),
         Body::CannotOpen { id } => json!({ "cannot_open": id.to_string() }),
+        Body::Renewed => json!({ "renewed": true }),
     };
     json!({
         "lifetime": c.lifetime.0,

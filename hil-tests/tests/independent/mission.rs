@@ -106,7 +106,8 @@ impl OwnedContent {
         let body = match self.kind {
             0 => Body::Text(&self.text),
             1 => Body::File { name: &self.text, bytes: &self.bytes },
-            _ => Body::CannotOpen { id: self.id },
+            2 => Body::CannotOpen { id: self.id },
+            _ => Body::Renewed,
         };
         let Self { lifetime, sent_s, original, prekey, burn, .. } = *self;
         Content { lifetime, sent_s, original, prekey, burn, body }
@@ -115,7 +116,7 @@ impl OwnedContent {
 
 impl Letter {
     pub fn draw(rng: &mut Rng, prekey: PublicKey) -> Self {
-        let kind = number(rng, 3) as u8;
+        let kind = [0, 1, 2, 15][number(rng, 4) as usize];
         let letters: Vec<char> = "abc xyz 0189 żółć 無線 \u{1F4E1}.-_".chars().collect();
         let mut text: String =
             (0..=number(rng, 24)).map(|_| letters[number(rng, letters.len() as u32) as usize]).collect();
@@ -135,7 +136,7 @@ impl Letter {
             burn: rng.chance(0.2).then(|| Lifetime(rng.byte())),
         };
         let route = Route {
-            class: if kind == 2 { Class::Housekeeping } else { Class::Pairwise },
+            class: if kind >= 2 { Class::Housekeeping } else { Class::Pairwise },
             precedence: Precedence::from_bits(number(rng, 6) as u8).unwrap(),
             hop_limit: number(rng, 16) as u8,
             lifetime: Lifetime(rng.byte()),
@@ -161,6 +162,7 @@ pub fn fields(c: &Content<'_>) -> Value {
         Body::Text(text) => json!({ "text": text }),
         Body::File { name, bytes } => json!({ "file": name, "bytes": hex::encode(bytes) }),
         Body::CannotOpen { id } => json!({ "cannot_open": id.to_string() }),
+        Body::Renewed => json!({ "renewed": true }),
     };
     json!({
         "lifetime": c.lifetime.0, "sent_s": c.sent_s, "original": c.original.map(|id| id.to_string()), "body": body,

@@ -28,6 +28,8 @@ fn each_kind_has_its_bytes() {
     assert_eq!(encode(&file, Padding::Off), [&[0x01, 0x5C, 1, 2, 3, 5], &b"a.txtxyz"[..]].concat());
     let cannot = Content { body: Body::CannotOpen { id }, ..text("") };
     assert_eq!(encode(&cannot, Padding::Off), [&[0x02, 0x5C, 1, 2, 3], &id.0[..]].concat());
+    let renewed = Content { body: Body::Renewed, ..text("") };
+    assert_eq!(encode(&renewed, Padding::Off), [0x0F, 0x5C, 1, 2, 3]);
     let again = Content { original: Some(id), ..text("hi") };
     assert_eq!(encode(&again, Padding::Off), [&[0x40, 0x5C, 1, 2, 3], &id.0[..], b"hi"].concat());
     let prekey = Some(Prekey { id: 64, key: PublicKey([2; 33]) });
@@ -100,13 +102,14 @@ proptest! {
     fn content_survives_and_has_one_form(
         lifetime: u8, sent in 0u32..0xFF_FFFF, known: bool,
         original in any::<Option<[u8; 8]>>(), prekey in prop::option::of((64u8..128, any::<[u8; 32]>())),
-        burn in any::<Option<u8>>(), kind in 0..3, body in "\\PC{0,40}", pad in 0usize..4,
+        burn in any::<Option<u8>>(), kind in 0..4, body in "\\PC{0,40}", pad in 0usize..4,
     ) {
         let prekey = prekey.map(|(id, x)| Prekey { id, key: PublicKey([&[2], &x[..]].concat().try_into().unwrap()) });
         let body = match kind {
             0 => Body::Text(&body),
             1 => Body::File { name: "photo.jpg", bytes: body.as_bytes() },
-            _ => Body::CannotOpen { id: MessageId([lifetime; 8]) },
+            2 => Body::CannotOpen { id: MessageId([lifetime; 8]) },
+            _ => Body::Renewed,
         };
         let content = Content {
             lifetime: Lifetime(lifetime), sent_s: known.then_some(sent), original: original.map(MessageId), prekey,

@@ -1,9 +1,9 @@
 //! The holder of a home: one endpoint, its way to a gateway, and the clients it serves.
 
 use super::clients::{ClientId, Clients};
-use super::comparing;
 use super::protocol::{Load, Reach, Reply, Request};
 use super::way::{Happened, Ways};
+use super::{comparing, notes};
 use crate::error::{Exit, Failure};
 use crate::home::{Damage, State};
 use crate::limits;
@@ -17,8 +17,8 @@ use picket_node::gate::Emcon;
 use picket_roster::Roster;
 use picket_shell::clock::Clock;
 use picket_shell::random;
+use picket_wire::MessageId;
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{MessageId, Precedence};
 use std::path::Path;
 use tokio::sync::mpsc;
 
@@ -225,18 +225,14 @@ impl Desk {
                 self.clients.tell_all(&Reply::Note(format!("{name} is gone; attaching again")));
                 self.set_reach(Reach::Trying);
             }
-            Event::ReceivedLate { id, from } => {
-                let from = self.endpoint.name_of(*from);
-                self.note(format!("message {id} from {from} came after its lifetime had ended; it is not shown"));
+            Event::ReceivedLate { .. }
+            | Event::CannotOpen { .. }
+            | Event::HomeRolledBack
+            | Event::PeerRenewed { .. } => {
+                if let Some(words) = notes::words(event, |index| self.endpoint.name_of(index)) {
+                    self.note(words);
+                }
             }
-            Event::CannotOpen { id, from } => {
-                let from = self.endpoint.name_of(*from);
-                self.note(format!("message {id} from {from} could not be opened; its sender is asked to seal it again"));
-            }
-            Event::HomeRolledBack => self.note(
-                "this home is older than the network remembers it (restored or copied); fresh keys are used from now on"
-                    .into(),
-            ),
             Event::Failed => {}
         }
     }
@@ -377,6 +373,10 @@ impl Desk {
             Request::Emcon(word) => {
                 self.silence(&word)?;
                 self.clients.answer(client, Reply::Emcon(word));
+            }
+            Request::Renew => {
+                let told = self.endpoint.renew(self.clock.now(), &mut dice).map_err(vault::failure)?;
+                self.clients.answer(client, Reply::Renewed(told));
             }
             Request::Roster(path) => {
                 let reply = self.import(Path::new(&path))?;

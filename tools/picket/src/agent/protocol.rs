@@ -75,6 +75,8 @@ pub enum Request {
     Sent,
     /// Emission control, already written down in the home: follow it at once. Answered by [`Reply::Emcon`].
     Emcon(String),
+    /// The device was in other hands: fresh keys, and the members we know are told. Answered by [`Reply::Renewed`].
+    Renew,
     /// Put the roster in this file in force. Answered by [`Reply::Roster`].
     Roster(String),
     /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
@@ -139,6 +141,8 @@ pub enum Reply {
         /// Further parts follow.
         more: bool,
     },
+    /// So many members are told.
+    Renewed(usize),
     /// The roster in force.
     Roster {
         /// Its version.

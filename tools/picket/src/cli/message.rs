@@ -107,3 +107,20 @@ pub struct SentArgs {
     #[command(flatten)]
     pub attach: AttachArgs,
 }
+
+/// Arguments of `recover`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+For a device that was lost and found, or whose home was copied. From now on nothing is sent from,
+and nobody you wrote with sends to, a key that was there before: whoever copied it cannot read on.
+Prekeys are also renewed without this, once in seven days or 200 messages between two who write to
+each other. It does not stop a copy that is used to write in your name: only the authority can,
+by revoking the device.
+
+Example:
+  picket recover --home ./m/alpha")]
+pub struct RecoverArgs {
+    /// Home and way.
+    #[command(flatten)]
+    pub attach: AttachArgs,
+}
