@@ -40,6 +40,12 @@ pub(crate) struct Announced {
     heard: bool,
 }
 
+/// A prekey of ours.
+struct Own {
+    made: Age,
+    seed: Zeroizing<[u8; 32]>,
+}
+
 impl Announced {
     /// A prekey of the peer's that is fresh enough to be used.
     pub(crate) fn prekey(&self, epoch: u32) -> Option<Prekey> {
@@ -160,7 +166,7 @@ impl<V: Vault> Home<V> {
         let names = self.scan(keys::PREKEY)?;
         let newest = names.last().and_then(|name| keys::prekey_number(name));
         if let Some(number) = newest
-            && let Some((made, seed)) = self.stored_prekey(number)?
+            && let Some(Own { made, seed }) = self.stored_prekey(number)?
             && age.saturating_sub(made) < PREKEY_AGE.as_micros()
             && suspect.is_none_or(|at| made >= at)
         {
@@ -184,16 +190,16 @@ impl<V: Vault> Home<V> {
         let numbers: Vec<u32> = self.scan(keys::PREKEY)?.iter().filter_map(|name| keys::prekey_number(name)).collect();
         let found = numbers.into_iter().rev().find(|n| Prekey::announced(*n, PublicKey([0; 33])).id == id);
         match found.filter(|_| id >= ANNOUNCED) {
-            Some(number) => Ok(self.stored_prekey(number)?.map(|(_, seed)| seed)),
+            Some(number) => Ok(self.stored_prekey(number)?.map(|own| own.seed)),
             None => Ok(None),
         }
     }
 
-    fn stored_prekey(&mut self, number: u32) -> Result<Option<(Age, Zeroizing<[u8; 32]>)>, VaultError> {
+    fn stored_prekey(&mut self, number: u32) -> Result<Option<Own>, VaultError> {
         let Some(bytes) = self.get(&keys::prekey(number))?.map(Zeroizing::new) else { return Ok(None) };
         let (made, seed) = bytes.split_first_chunk::<8>().ok_or(VaultError::Damaged)?;
         let seed = <[u8; 32]>::try_from(seed).map_err(|_| VaultError::Damaged)?;
-        Ok(Some((u64::from_be_bytes(*made), Zeroizing::new(seed))))
+        Ok(Some(Own { made: u64::from_be_bytes(*made), seed: Zeroizing::new(seed) }))
     }
 
     /// Our age when state was lost, or the device was in other hands, for the last time.
