@@ -296,6 +296,7 @@ impl World {
             to: format!("m{}", write.to),
             precedence: write.precedence,
             ttl: None,
+            burn: None,
             content: Content::Text(text.clone()),
         };
         let member = &mut self.members[write.from];

@@ -423,7 +423,7 @@ fn unwrap(text: &mut [u8]) -> (usize, Option<[u8; 64]>) {
     let Some(first) = text.first().copied() else { return (0, None) };
     let len = if first & PADDED == 0 { Some(whole) } else { strip(text).ok().map(<[u8]>::len) };
     let Some(len) = len else { return (whole, None) };
-    if first & 0x1F != SIGNED {
+    if first & 0x0F != SIGNED {
         if let Some(first) = text.first_mut() {
             *first &= !PADDED;
         }
@@ -435,7 +435,7 @@ fn unwrap(text: &mut [u8]) -> (usize, Option<[u8; 64]>) {
         return (whole, None);
     };
     if let Some(first) = text.first_mut() {
-        *first = *first & !(PADDED | 0x1F) | kind & 0x1F;
+        *first = *first & !(PADDED | 0x0F) | kind & 0x0F;
     }
     (inner, Some(signature))
 }

@@ -129,7 +129,7 @@ impl RoomSender {
     ) -> Result<(usize, Digest), SealError> {
         let mut w = Writer::new(out);
         content.put(false, &mut w)?;
-        let (kind, hash) = (w.written().first().map_or(0, |b| b & 0x1F), digest(first_byte, w.written()));
+        let (kind, hash) = (w.written().first().map_or(0, |b| b & 0x0F), digest(first_byte, w.written()));
         if let Some(signer) = signer {
             let signed = self.id.signed(first_byte, self.next, w.written());
             let signature = signer.sign(ORDER, &signed).map_err(|_| SealError::Header)?;
@@ -141,7 +141,7 @@ impl RoomSender {
         let len = written.len();
         if let Some(first) = out.first_mut() {
             let kind = if signer.is_some() { SIGNED } else { kind };
-            *first = *first & !0x1F | kind | if padding == Padding::Off { 0 } else { PADDED };
+            *first = *first & !0x0F | kind | if padding == Padding::Off { 0 } else { PADDED };
         }
         Ok((len, hash))
     }
