@@ -9,6 +9,7 @@ use crate::io::{Counters, Detached, Event, Input, Output, Random};
 use crate::keys;
 use crate::limits::{EVENTS_MAX, LANES_EVERY, STAMP_EVERY};
 use crate::receive::Restraint;
+use crate::rooms::Rooms;
 use crate::vault::{Vault, VaultError};
 use crate::way::Way;
 use alloc::collections::VecDeque;
@@ -30,6 +31,7 @@ pub struct Endpoint<V> {
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
     pub(crate) restraint: Restraint,
+    pub(crate) rooms: Rooms,
     /// When the home's age was stamped last.
     stamped: Instant,
     /// When slots are looked at next.
@@ -54,7 +56,7 @@ impl<V: Vault> Endpoint<V> {
     ) -> Result<Self, CreateError> {
         let mut home = Home::create(vault, secrets, keyfill, now, wall)?;
         home.advance_epoch(now)?;
-        Ok(Self::over(home, Desk::default(), now))
+        Ok(Self::over(home, Desk::default(), Rooms::default(), now))
     }
 
     /// Opens a home, enters the epoch that is due, and lets go what expired meanwhile.
@@ -64,12 +66,13 @@ impl<V: Vault> Endpoint<V> {
     pub fn open(vault: V, now: Instant, wall: Option<Wall>) -> Result<Self, OpenError> {
         let mut home = Home::open(vault, now, wall)?;
         let desk = Desk::load(&mut home)?;
-        let mut endpoint = Self::over(home, desk, now);
+        let rooms = Rooms::load(&mut home)?;
+        let mut endpoint = Self::over(home, desk, rooms, now);
         endpoint.upkeep(now).map_err(OpenError::Vault)?;
         Ok(endpoint)
     }
 
-    fn over(home: Home<V>, desk: Desk, now: Instant) -> Self {
+    fn over(home: Home<V>, desk: Desk, rooms: Rooms, now: Instant) -> Self {
         let hop = Hop::new(home.me(), home.secrets.agreement(), home.net_keys(), &home.roster);
         Self {
             home,
@@ -79,6 +82,7 @@ impl<V: Vault> Endpoint<V> {
             events: VecDeque::new(),
             counters: Counters::default(),
             restraint: Restraint::default(),
+            rooms,
             stamped: now,
             slots_due: now,
             content_gone: false,
@@ -110,11 +114,11 @@ impl<V: Vault> Endpoint<V> {
         self.home.record.epoch
     }
 
-    /// Name of a station in the roster, or its number when the roster does not list it any more.
+    /// Name of a station in the roster or of a room of ours, or its number when it is neither any more.
     pub fn name_of(&self, index: Index) -> String {
         match self.home.roster.station(index) {
             Some(station) => station.name.to_string(),
-            None => alloc::format!("#{}", index.0),
+            None => self.rooms.name_of(index).unwrap_or_else(|| alloc::format!("#{}", index.0)),
         }
     }
 
@@ -182,7 +186,8 @@ impl<V: Vault> Endpoint<V> {
         }
         let deadline = self.desk.first_deadline().map(|(age, _)| self.home.clock.instant_of(age));
         let slots = Some(self.slots_due);
-        [self.way.next_wake(), deadline, self.home.next_epoch(), slots, self.stamp_due()].into_iter().flatten().min()
+        let own = [self.home.next_epoch(), slots, self.stamp_due(), self.rooms_due()];
+        [self.way.next_wake(), deadline].into_iter().chain(own).flatten().min()
     }
 
     /// The gateway we are attached to.
@@ -256,6 +261,7 @@ impl<V: Vault> Endpoint<V> {
     pub(crate) fn turn(&mut self, now: Instant, random: &mut dyn Random) {
         // A commit that finds no room leaves things as they are; the next turn tries again.
         let _room_or_failed = self.upkeep(now);
+        let _room_or_failed = self.rooms_upkeep(now, random);
         loop {
             self.ask_leaf(now);
             let Some(outcome) = self.way.said.pop_front() else { break };

@@ -1,6 +1,8 @@
 //! What goes in and out of an [`crate::Endpoint`].
 
 use crate::message::State;
+use crate::rooms::RoomEvent;
+use alloc::string::String;
 use alloc::vec::Vec;
 use picket_node::leaf::LinkConfig;
 use picket_wire::time::Wall;
@@ -81,6 +83,15 @@ pub enum Event {
         /// Its claimed sender.
         from: Index,
     },
+    /// Something happened in a room.
+    Room {
+        /// Its index.
+        room: Index,
+        /// Its name.
+        name: String,
+        /// What.
+        event: RoomEvent,
+    },
     /// Attached to a gateway.
     Attached {
         /// Which.
@@ -144,6 +155,12 @@ pub struct Counters {
     pub cannot_open_limited: u64,
     /// Messages sealed again because the recipient could not open them.
     pub sealed_again: u64,
+    /// Messages, states and words of rooms refused: not from one who may, or under keys that are not ours.
+    pub rooms_refused: u64,
+    /// Alarms raised in rooms.
+    pub room_alarms: u64,
+    /// Messages to rooms that we attested.
+    pub attested: u64,
     /// Receipts whose token verified.
     pub receipts: u64,
     /// Receipts heard again.

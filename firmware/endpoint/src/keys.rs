@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use picket_seal::{Lane, Slot};
+use picket_seal::room::{ChainId, RoomId};
 use picket_wire::{Index, MessageId};
 
 /// The home record.
@@ -12,6 +13,12 @@ pub(crate) const SECRETS: &[u8] = b"d";
 pub(crate) const PAIRING: &[u8] = b"g";
 /// Rooms listened to.
 pub(crate) const LISTENS: &[u8] = b"l";
+/// Rooms.
+pub(crate) const ROOM: &[u8] = b"m";
+/// Chains of other members in rooms.
+pub(crate) const ROOM_CHAIN: &[u8] = b"M";
+/// What is known of messages received in rooms.
+pub(crate) const NOTE: &[u8] = b"n";
 /// Messages sent.
 pub(crate) const OUT: &[u8] = b"o";
 /// Messages received.
@@ -139,6 +146,37 @@ pub(crate) fn receive_sid_of(key: &[u8]) -> Option<u16> {
 
 /// The epoch in a receive session's or a slot's name.
 pub(crate) fn receive_epoch(key: &[u8]) -> Option<u32> {
+    key.get(3..7)?.first_chunk::<4>().map(|b| u32::from_be_bytes(*b))
+}
+
+pub(crate) fn room(id: RoomId) -> Vec<u8> {
+    named(b'm', &[&id.0])
+}
+
+pub(crate) fn note(id: MessageId) -> Vec<u8> {
+    named(b'n', &[&id.0])
+}
+
+/// All chains in a room.
+pub(crate) fn room_chains(index: Index) -> Vec<u8> {
+    named(b'M', &[&index.0.to_be_bytes()])
+}
+
+/// All chains of a sender in a room and epoch.
+pub(crate) fn room_sender(index: Index, epoch: u32, sender: Index) -> Vec<u8> {
+    named(b'M', &[&index.0.to_be_bytes(), &epoch.to_be_bytes(), &sender.0.to_be_bytes()])
+}
+
+/// One of them: incarnations differ.
+pub(crate) fn room_chain(id: &ChainId) -> Vec<u8> {
+    let mut key = room_sender(id.index, id.epoch, id.sender);
+    key.extend_from_slice(&id.generation.to_be_bytes());
+    key.extend_from_slice(&id.incarnation);
+    key
+}
+
+/// The epoch in a chain's name.
+pub(crate) fn room_chain_epoch(key: &[u8]) -> Option<u32> {
     key.get(3..7)?.first_chunk::<4>().map(|b| u32::from_be_bytes(*b))
 }
 

@@ -37,6 +37,7 @@ mod prekeys;
 mod receipts;
 mod receive;
 mod records;
+mod rooms;
 mod sessions;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -52,4 +53,5 @@ pub use message::{
 };
 pub use picket_node::leaf::{Duplex, Framing, LinkConfig, LinkCounters, Standing};
 pub use picket_roster::Upgrade;
+pub use rooms::{RoomAlarm, RoomDraft, RoomError, RoomEvent, RoomMember, RoomMessage, RoomView};
 pub use vault::{Change, Vault, VaultError};

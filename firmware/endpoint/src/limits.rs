@@ -102,3 +102,27 @@ pub const HOP_LIMIT: u8 = 8;
 
 /// Custodians a receipt may pass.
 pub const RECEIPT_HOPS: u8 = HOP_LIMIT;
+
+/// Rooms a device is in or invited to: as many as a gateway listens for.
+pub const ROOMS_MAX: usize = 16;
+
+/// Generations of a room's keys kept: changes of who is in it while a message is on its way.
+pub const ROOM_KEYS_MAX: usize = 8;
+
+/// Chains of one sender in a room and epoch: one for each time its home was opened. 130 bytes each at least.
+pub const ROOM_CHAINS_MAX: usize = 256;
+
+/// Alarms kept of a room, the newest.
+pub const ROOM_ALARMS_MAX: usize = 16;
+
+/// Messages of ours in a room that wait for an attestation: it comes after sixteen, unless their chain broke off.
+pub const ROOM_PENDING_MAX: usize = 64;
+
+/// Fewer than sixteen messages are attested after such a pause.
+pub const ATTEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A moderator is asked for a room's keys at most once in this time.
+pub const ROOM_ASK_EVERY: Duration = Duration::from_secs(60);
+
+/// What a message under keys we lack is asked to wait.
+pub const ROOM_KEY_RETRY: Duration = Duration::from_secs(60);

@@ -22,7 +22,8 @@ impl<V: Vault> Endpoint<V> {
     /// When the vault does not answer.
     pub fn inbox(&mut self, now: Instant) -> Result<Vec<Incoming>, VaultError> {
         self.expire(now)?;
-        let kept = self.desk.incomings().filter(|(_, r)| r.kept.is_some());
+        let held = |id| self.room_of(id).is_some_and(|(_, _, _, held)| held);
+        let kept = self.desk.incomings().filter(|(id, r)| r.kept.is_some() && !held(*id));
         let mut ids: Vec<_> = kept.map(|(id, r)| (r.sent.or(r.received), r.position, id)).collect();
         ids.sort_unstable();
         let mut all = Vec::with_capacity(ids.len());
@@ -40,7 +41,8 @@ impl<V: Vault> Endpoint<V> {
     /// [`BodyError`].
     pub fn incoming(&mut self, now: Instant, id: MessageId) -> Result<Incoming, BodyError> {
         self.expire(now)?;
-        self.describe_in(id)?.ok_or(BodyError::NoSuchId(id))
+        let held = self.room_of(id).is_some_and(|(_, _, _, held)| held);
+        self.describe_in(id)?.filter(|_| !held).ok_or(BodyError::NoSuchId(id))
     }
 
     /// Text or file of one message of the mailbox (or of one we sent, as long as its content is kept). Does not mark it
@@ -79,14 +81,20 @@ impl<V: Vault> Endpoint<V> {
         let mut batch = Batch::default();
         let mut next = self.home.record.clone();
         let at = next.take_position();
-        let receipt = self.read_receipt(now, &record)?;
+        // Members of a room send no receipts: it would cost every reader one message.
+        let in_room = self.room_of(id).is_some();
+        let receipt = (!in_room).then(|| self.read_receipt(now, &record)).transpose()?;
         batch.put(keys::incoming(id), encode(&record)?);
-        batch.put(keys::owed(at), encode(&receipt)?);
+        if let Some(receipt) = &receipt {
+            batch.put(keys::owed(at), encode(receipt)?);
+        }
         let done = self.home.commit(now, next, batch);
         self.check(done);
         done?;
         self.desk.set_in(id, Some(record));
-        self.desk.set_owed(at, Some(receipt));
+        if receipt.is_some() {
+            self.desk.set_owed(at, receipt);
+        }
         let _offered_later = self.offer_more(now);
         Ok(())
     }
@@ -110,17 +118,19 @@ impl<V: Vault> Endpoint<V> {
         let Some(record) = self.desk.incoming(id).cloned() else { return Ok(None) };
         let Some(kept) = &record.kept else { return Ok(None) };
         let shown = kept.shown(|| self.kept_content(&keys::body(id)))?;
+        let room = self.room_of(id).map(|(_, index, trust, _)| (index, trust));
         Ok(Some(Incoming {
             id,
             from: record.from,
             from_name: self.name_of(record.from),
-            to_name: self.name_of(self.me()),
+            to_name: self.name_of(room.map_or(self.me(), |(index, _)| index)),
+            room: room.map(|(index, _)| index),
             precedence: record.precedence,
             shown,
             sent: record.sent,
             received: record.received,
             expires: record.expires,
-            trust: Trust::Authentic,
+            trust: room.map_or(Trust::Authentic, |(_, trust)| trust),
             burn: self.home.burn(id)?.map(Lifetime::duration),
             state: if record.is_read { IncomingState::Read } else { IncomingState::New },
             position: record.position,

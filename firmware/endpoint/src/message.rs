@@ -130,6 +130,11 @@ pub enum Why {
         /// Name of the gateway.
         gateway: String,
     },
+    /// A gateway has a message to a room: its members send no receipts.
+    InRoom {
+        /// Name of the gateway.
+        gateway: String,
+    },
     /// Delivered: not read yet.
     NotRead,
     /// Read, expired or refused: nothing more will happen.
@@ -180,6 +185,14 @@ pub enum Shown {
 pub enum Trust {
     /// Sealed with the sender's own keys, as the roster lists them.
     Authentic,
+    /// In a room: signed by its sender.
+    Signed,
+    /// In a room: its sender attested it afterwards.
+    Confirmed,
+    /// In a room: a member sealed it, and who did is not known yet.
+    Member,
+    /// In a room: ALARM, another member wrote it in this name.
+    Forged,
 }
 
 /// State of a message at its recipient.
@@ -200,8 +213,10 @@ pub struct Incoming {
     pub from: Index,
     /// Name of the sender.
     pub from_name: String,
-    /// Our own name.
+    /// Our own name, or the room's.
     pub to_name: String,
+    /// Index of the room it was said in.
+    pub room: Option<Index>,
     /// Urgency.
     pub precedence: Precedence,
     /// What it carries.
@@ -312,6 +327,7 @@ impl fmt::Display for Why {
                 write!(f, "offered to {gateway}, no custody yet: {}, retry in {} s", refusal(*reason), retry.as_secs())
             }
             Self::InCustody { gateway } => write!(f, "in custody of {gateway}, recipient not heard from"),
+            Self::InRoom { gateway } => write!(f, "handed to {gateway}; the members of a room send no receipts"),
             Self::NotRead => f.write_str("delivered, not read yet"),
             Self::Done => f.write_str("done"),
         }
@@ -324,6 +340,10 @@ impl Trust {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Authentic => "authentic",
+            Self::Signed => "signed",
+            Self::Confirmed => "confirmed",
+            Self::Member => "member",
+            Self::Forged => "forged",
         }
     }
 }

@@ -133,6 +133,9 @@ impl<V: Vault> Endpoint<V> {
     fn why(&self, now: Instant, id: MessageId, record: &OutRecord) -> Why {
         match record.state() {
             State::Queued => self.why_queued(now, id, record),
+            State::Custody if record.to.is_room() => Why::InRoom {
+                gateway: record.custodian.map_or_else(|| "a gateway".to_string(), |g| self.name_of(g)),
+            },
             State::Custody => Why::InCustody {
                 gateway: record.custodian.map_or_else(|| "a gateway".to_string(), |g| self.name_of(g)),
             },
@@ -182,7 +185,7 @@ impl<V: Vault> Endpoint<V> {
     }
 
     /// Where too many finished messages are remembered, the oldest goes.
-    fn forget_finished(&self, batch: &mut Batch) -> Option<MessageId> {
+    pub(crate) fn forget_finished(&self, batch: &mut Batch) -> Option<MessageId> {
         let (open, _) = self.desk.outbox();
         if self.desk.outs().count() < open + FINISHED_MAX {
             return None;
@@ -275,7 +278,9 @@ impl<V: Vault> Endpoint<V> {
                 let wall = self.home.clock.wall(now);
                 record.reach(State::Custody, wall);
                 let wire = record.sealings.last().map(|s| s.identity.id());
-                self.store_out(now, id, record, Batch::default())?;
+                let mut batch = Batch::default();
+                self.room_handed_over(&mut record, id, &mut batch);
+                self.store_out(now, id, record, batch)?;
                 match (delivered, wire) {
                     (Some(token), Some(wire)) => self.receipt(now, wire, ReceiptKind::Delivered, token),
                     (Some(_), None) | (None, _) => Ok(()),
@@ -408,14 +413,14 @@ fn letter<'a>(
     Letter { to, route, lifetime, original, burn, body, fresh, announce: false }
 }
 
-fn content_len(content: &Content) -> usize {
+pub(crate) fn content_len(content: &Content) -> usize {
     match content {
         Content::Text(text) => text.len(),
         Content::File { bytes, .. } => bytes.len(),
     }
 }
 
-fn check_content(content: &Content) -> Result<(), ComposeError> {
+pub(crate) fn check_content(content: &Content) -> Result<(), ComposeError> {
     let bytes = content_len(content);
     if bytes > CONTENT_MAX {
         return Err(ComposeError::TooLarge { bytes });

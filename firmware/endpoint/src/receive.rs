@@ -37,7 +37,7 @@ pub(crate) struct Restraint {
 }
 
 /// What an arrival is answered.
-enum Answer {
+pub(crate) enum Answer {
     Taken(Option<Token>),
     Refused(RefuseReason, Duration),
 }
@@ -52,7 +52,7 @@ impl<V: Vault> Endpoint<V> {
     ) -> Result<(), VaultError> {
         let owed = arrival.owed();
         let answer = match arrival.kind {
-            ParcelKind::Envelope => self.envelope(now, &arrival, random),
+            ParcelKind::Envelope => self.envelope(now, &arrival.bytes, random),
             ParcelKind::Control => match Control::decode(&arrival.bytes) {
                 Ok(control) => self.control_parcel(now, control).map(|()| Answer::Taken(None)),
                 Err(_) => {
@@ -77,12 +77,20 @@ impl<V: Vault> Endpoint<V> {
         Ok(())
     }
 
-    fn envelope(&mut self, now: Instant, arrival: &Arrival, random: &mut dyn Random) -> Result<Answer, VaultError> {
-        let Ok(envelope) = Envelope::parse(&arrival.bytes) else {
+    pub(crate) fn envelope(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        random: &mut dyn Random,
+    ) -> Result<Answer, VaultError> {
+        let Ok(envelope) = Envelope::parse(bytes) else {
             self.counters.refused_kind += 1;
             return Ok(Answer::Taken(None));
         };
         let header = *envelope.header();
+        if header.class == Class::Room && header.destination.is_room() {
+            return self.room_envelope(now, &envelope, random);
+        }
         if header.destination != self.me() || header.class == Class::Room {
             self.counters.not_for_us += 1;
             return Ok(Answer::Refused(RefuseReason::UnknownDestination, Duration::ZERO));
@@ -91,8 +99,8 @@ impl<V: Vault> Endpoint<V> {
             self.counters.duplicates += 1;
             return Ok(Answer::Taken(known));
         }
-        let (messages, bytes) = self.desk.mailbox();
-        let full = messages >= MAILBOX_MAX || bytes.saturating_add(arrival.bytes.len()) > MAILBOX_BYTES_MAX;
+        let (messages, kept) = self.desk.mailbox();
+        let full = messages >= MAILBOX_MAX || kept.saturating_add(bytes.len()) > MAILBOX_BYTES_MAX;
         if full && header.class == Class::Pairwise {
             self.counters.refused_full += 1;
             return Ok(Answer::Refused(RefuseReason::Full, FULL_RETRY));
@@ -130,18 +138,25 @@ impl<V: Vault> Endpoint<V> {
         batch: &mut Batch,
     ) -> Result<OpenedLetter, OpenFail> {
         let first = self.home.open_envelope(envelope, Far::Refuse, batch);
-        let may_follow = self.restraint.far.is_none_or(|at| now.since(at) >= FAR_EVERY);
         match first {
-            Err(OpenFail::NotYet) if may_follow => {
-                self.restraint.far = Some(now);
+            Err(OpenFail::NotYet) if self.may_go_far(now) => {
                 self.home.open_envelope(envelope, Far::Follow, batch)
             }
             other => other,
         }
     }
 
+    /// Whether a counter far ahead may be followed now; then not again for a while.
+    pub(crate) fn may_go_far(&mut self, now: Instant) -> bool {
+        let may = self.restraint.far.is_none_or(|at| now.since(at) >= FAR_EVERY);
+        if may {
+            self.restraint.far = Some(now);
+        }
+        may
+    }
+
     /// Counts a refusal for now; `false` when there were enough of them.
-    fn wait_for_key(&mut self, envelope: &Envelope<'_>) -> bool {
+    pub(crate) fn wait_for_key(&mut self, envelope: &Envelope<'_>) -> bool {
         if self.restraint.not_yet.len() >= NOT_YET_MAX {
             self.restraint.not_yet.clear();
         }
@@ -175,14 +190,20 @@ impl<V: Vault> Endpoint<V> {
                 self.asked_again(now, header.source, id, batch, random)?;
                 return Ok(Answer::Taken(None));
             }
+            (Class::Housekeeping, Body::RoomState { state, keys }) => {
+                return self.room_state(now, envelope, (state, keys), batch, random);
+            }
+            (Class::Housekeeping, Body::RoomWord { room, word }) => {
+                return self.room_word(now, header.source, (room, word), batch, random);
+            }
             (Class::Housekeeping, Body::Renewed) => {
                 self.home.commit(now, self.home.record.clone(), batch)?;
                 self.tell(Event::PeerRenewed { from: header.source });
                 return Ok(Answer::Taken(None));
             }
-            (Class::Pairwise, Body::CannotOpen { .. } | Body::Renewed)
+            (Class::Pairwise, Body::CannotOpen { .. } | Body::Renewed | Body::RoomState { .. } | Body::RoomWord { .. })
+            | (Class::Pairwise | Class::Housekeeping, Body::Attest { .. })
             | (Class::Housekeeping, Body::Text(_) | Body::File { .. })
-            | (_, Body::RoomState { .. } | Body::RoomWord { .. } | Body::Attest { .. })
             | (Class::Room, _) => {
                 self.counters.refused_kind += 1;
                 self.home.commit(now, self.home.record.clone(), batch)?;
@@ -384,7 +405,7 @@ impl<V: Vault> Endpoint<V> {
 
 /// What is left of a lifetime, counted from sending: by both clocks where both are known, else by what the custodians
 /// counted down; never more than the sender gave.
-fn remaining(original: Lifetime, on_arrival: Lifetime, sent: Option<Wall>, now: Option<Wall>) -> Duration {
+pub(crate) fn remaining(original: Lifetime, on_arrival: Lifetime, sent: Option<Wall>, now: Option<Wall>) -> Duration {
     match (sent, now) {
         (Some(sent), Some(now)) => original.duration().saturating_sub(now.since(sent)),
         (None, _) | (_, None) => original.min(on_arrival).duration(),

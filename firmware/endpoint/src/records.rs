@@ -177,7 +177,9 @@ impl OutRecord {
     /// Whether it may still be delivered by our doing.
     pub(crate) fn is_open(&self) -> bool {
         match self.state() {
-            State::Queued | State::Custody => true,
+            State::Queued => true,
+            // Nobody answers a message to a room: with a gateway it is done.
+            State::Custody => !self.to.is_room(),
             State::Delivered | State::Read | State::Expired | State::Refused(_) => false,
         }
     }

@@ -197,6 +197,7 @@ impl RoomState {
         let signature = secret.sign(DOMAIN, w.written()).map_err(|_| RoomStateError::Signature)?;
         w.put(&signature).map_err(too_long)?;
         let bytes = w.finish().get(8..).unwrap_or_default();
+        Self::read(bytes)?;
         let out = out.get_mut(..bytes.len()).ok_or(RoomStateError::Format(DecodeError::TooLong))?;
         out.copy_from_slice(bytes);
         Ok(out)
@@ -221,6 +222,14 @@ impl RoomState {
         back.copy_from_slice(message);
         identity(state.signer).ok_or(RoomStateError::Signer)?.verify(DOMAIN, covered, signature)?;
         Ok(state)
+    }
+
+    /// Reads a signed state that was verified before it was stored.
+    ///
+    /// # Errors
+    /// [`RoomStateError`].
+    pub fn from_stored(bytes: &[u8]) -> Result<Self, RoomStateError> {
+        Self::read(bytes)
     }
 
     /// Hash of a signed state.
