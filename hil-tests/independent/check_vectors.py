@@ -119,7 +119,7 @@ def check_envelopes(v):
 def check_keys(v):
     keys = hop.network_keys(unhex(v["nk"]), v["generation"])
     same({k: keys[k].hex() for k in keys}, {k: v[k] for k in keys}, "network keys")
-    kinds = ["member", "gateway", "claims"]
+    kinds = ["member", "gateway", "claims", "listens"]
     for t in v["topics"]:
         same(hop.topic(keys["topic"], kinds.index(t["kind"]), t["destination"]), t["name"], "topic")
     for t in v["toward"]:

@@ -32,6 +32,10 @@ pub mod limits;
 mod listen;
 mod mailbox;
 pub mod message;
+#[cfg(test)]
+#[path = "../tests/common/mission.rs"]
+#[allow(dead_code, missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+mod mission;
 mod outbox;
 mod prekeys;
 mod receipts;

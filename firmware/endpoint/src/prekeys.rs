@@ -251,16 +251,11 @@ mod tests {
 }
 
 #[cfg(test)]
-#[path = "../tests/common/mission.rs"]
-#[allow(dead_code, missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
-mod mission;
-
-#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod captor {
-    use super::mission::Mission;
     use super::*;
     use crate::limits::HOP_LIMIT;
+    use crate::mission::Mission;
     use crate::sessions::{Letter, OpenFail};
     use crate::testing::RamVault;
     use picket_seal::{Body, Far, Route};

@@ -408,16 +408,11 @@ pub(crate) fn receive_bytes(seen: u64, session: &ReceiveSession) -> Result<Vec<u
 }
 
 #[cfg(test)]
-#[path = "../tests/common/mission.rs"]
-#[allow(dead_code, missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
-mod mission;
-
-#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use super::mission::Mission;
     use super::*;
     use crate::limits::HOP_LIMIT;
+    use crate::mission::Mission;
     use crate::testing::RamVault;
     use picket_wire::Precedence;
     use picket_wire::envelope::Class;
