@@ -28,7 +28,10 @@ pub struct InboxRow {
     /// Burn-on-read: how many seconds it lives once it is read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub burn_s: Option<u64>,
-    /// How sure it is who wrote it.
+    /// Name of the room it was said in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub room: Option<String>,
+    /// How sure it is who wrote it: `authentic`; in a room `signed`, `confirmed`, `member` or `forged`.
     pub trust: String,
     /// Whether the sender's keys were compared: `unverified`, `verified` or `changed`.
     pub key: String,
@@ -96,6 +99,55 @@ pub struct SentRow {
     pub steps: Vec<StateRow>,
 }
 
+/// A room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomRow {
+    /// Its name.
+    pub name: String,
+    /// Its index, four hex digits.
+    pub index: String,
+    /// Whether we take part; otherwise we are invited.
+    pub joined: bool,
+    /// Version of its state.
+    pub version: u32,
+    /// Every message is signed.
+    pub signed_only: bool,
+    /// Greatest lifetime of a message.
+    pub lifetime_s: u64,
+    /// Most members.
+    pub most: u8,
+    /// Its members, by index.
+    pub members: Vec<RoomMemberRow>,
+    /// What must not happen and did, oldest first.
+    pub alarms: Vec<RoomAlarmRow>,
+}
+
+/// A member of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomMemberRow {
+    /// Its name.
+    pub name: String,
+    /// Invites, removes and promotes.
+    pub moderator: bool,
+    /// Keeps what is said.
+    pub retention: bool,
+    /// Whether it joined; null where only a moderator knows.
+    pub joined: Option<bool>,
+    /// Whether its keys were compared: `unverified`, `verified`, `changed`, or `own`.
+    pub key: String,
+}
+
+/// An alarm in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomAlarmRow {
+    /// When; null when unknown.
+    pub at: Option<String>,
+    /// In whose name.
+    pub from: String,
+    /// In words.
+    pub what: String,
+}
+
 /// What two people compare (spec §30.11).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyRow {
@@ -160,6 +212,7 @@ impl InboxRow {
         Self {
             id: m.id.to_string(),
             from: m.from_name,
+            room: m.room.map(|_| m.to_name.clone()),
             to: m.to_name,
             precedence: m.precedence.name().into(),
             content: m.shown.into(),
@@ -225,6 +278,7 @@ mod tests {
             received: Some("2026-11-23T19:50:09Z".into()),
             expires: None,
             burn_s: None,
+            room: None,
             trust: "authentic".into(),
             key: "verified".into(),
             state: "new".into(),

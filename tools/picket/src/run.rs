@@ -41,6 +41,7 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Send(args) => return block_on(commands::send(args, *out)),
         Command::Inbox(args) => return block_on(commands::inbox(args, *out)),
         Command::Read(args) => return block_on(commands::read(args, *out)),
+        Command::Room(command) => return block_on(commands::room(command, *out)),
         Command::Verify(args) => return block_on(commands::verify(args, *out)),
         Command::Sent(args) => return block_on(commands::sent(args, *out)),
         Command::Recover(args) => return block_on(commands::recover(args, *out)),

@@ -251,7 +251,7 @@ impl World {
             Event::PeerRenewed { from } => self.outcome.faults.push(format!("m{n} is told that {from:?} recovered")),
             Event::HomeRolledBack => self.outcome.faults.push(format!("m{n} believes it was rolled back")),
             Event::Failed => self.outcome.faults.push(format!("m{n} failed")),
-            Event::Attached { .. } | Event::Drained { .. } | Event::Detached { .. } => {}
+            Event::Attached { .. } | Event::Drained { .. } | Event::Detached { .. } | Event::Room { .. } => {}
         }
     }
 

@@ -73,7 +73,7 @@ pub(crate) struct AlarmRecord {
 /// What is known of a message received in a room, beside its [`crate::records::InRecord`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
-    room: [u8; 16],
+    pub(crate) room: [u8; 16],
     pub(crate) index: Index,
     pub(crate) sender: Index,
     pub(crate) generation: u32,

@@ -75,10 +75,9 @@ impl<V: Vault> Endpoint<V> {
             }
         }
         for (id, acts) in gone {
-            match self.room_change(now, id, &acts, random) {
-                Err(RoomError::Vault(e)) => return Err(e),
-                // Refused for want of an epoch: done when there is one.
-                Ok(()) | Err(_) => {}
+            // Refused for another reason there is no epoch yet: done when there is one.
+            if let Err(RoomError::Vault(e)) = self.room_change(now, id, &acts, random) {
+                return Err(e);
             }
         }
         Ok(())

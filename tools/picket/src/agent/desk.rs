@@ -1,9 +1,10 @@
 //! The holder of a home: one endpoint, its way to a gateway, and the clients it serves.
 
 use super::clients::{ClientId, Clients};
-use super::protocol::{Load, Reach, Reply, Request};
+use super::protocol::{Reach, Reply, Request};
 use super::way::{Happened, Ways};
-use super::{comparing, notes};
+use super::load::dice;
+use super::{comparing, notes, rooms};
 use crate::error::{Exit, Failure};
 use crate::home::{Damage, State};
 use crate::limits;
@@ -16,7 +17,6 @@ use picket_endpoint::{Content, Draft, Endpoint, Event, Input, OpenError, Output}
 use picket_node::gate::Emcon;
 use picket_roster::Roster;
 use picket_shell::clock::Clock;
-use picket_shell::random;
 use picket_wire::MessageId;
 use picket_wire::time::{Duration, Instant};
 use std::path::Path;
@@ -233,6 +233,11 @@ impl Desk {
                     self.note(words);
                 }
             }
+            Event::Room { name, event, .. } => {
+                if let Some(words) = rooms::words(name, event, |index| self.endpoint.name_of(index)) {
+                    self.note(words);
+                }
+            }
             Event::Failed => {}
         }
     }
@@ -324,12 +329,18 @@ impl Desk {
         let now = self.clock.now();
         match request {
             Request::Ways(ways) => self.use_ways(client, &ways)?,
-            Request::Send { to, precedence, ttl_ms, burn_ms, load } => {
+            Request::Send { to, room, precedence, ttl_ms, burn_ms, load } => {
                 let (ttl, burn) = (ttl_ms.map(Duration::from_millis), burn_ms.map(Duration::from_millis));
                 let precedence = precedence.parse().map_err(|e: picket_wire::precedence::NotAPrecedence| {
                     Failure::usage(e.to_string(), "choose one of them")
                 })?;
-                let id = self.compose(Draft { to, precedence, ttl, burn, content: load.try_into()? })?;
+                let id = match room {
+                    Some(order) => {
+                        let asked = rooms::ToRoom { room: to, order, precedence, ttl, load };
+                        rooms::compose(&mut self.endpoint, now, asked)?
+                    }
+                    None => self.compose(Draft { to, precedence, ttl, burn, content: load.try_into()? })?,
+                };
                 self.clients.watch(client, id.to_string());
                 self.tell_states(id);
             }
@@ -373,6 +384,10 @@ impl Desk {
             Request::Emcon(word) => {
                 self.silence(&word)?;
                 self.clients.answer(client, Reply::Emcon(word));
+            }
+            Request::Room(asked) => {
+                let rooms = rooms::act(&mut self.endpoint, &self.trust, now, asked)?;
+                self.clients.answer(client, Reply::Rooms { rooms, more: false });
             }
             Request::Renew => {
                 let told = self.endpoint.renew(self.clock.now(), &mut dice).map_err(vault::failure)?;
@@ -461,38 +476,8 @@ impl Desk {
     }
 }
 
-impl From<Content> for Load {
-    fn from(content: Content) -> Self {
-        match content {
-            Content::Text(text) => Self::Text(text),
-            Content::File { name, bytes } => Self::File { name, hex: hex::encode(bytes) },
-        }
-    }
-}
-
-impl TryFrom<Load> for Content {
-    type Error = Failure;
-
-    fn try_from(load: Load) -> Result<Self, Failure> {
-        Ok(match load {
-            Load::Text(text) => Self::Text(text),
-            Load::File { name, hex } => {
-                let bytes = hex::decode(hex).map_err(|_| Failure::internal("a file's bytes are not hex"))?;
-                Self::File { name, bytes }
-            }
-        })
-    }
-}
-
 fn message_id(text: &str) -> Result<MessageId, Failure> {
     text.parse().map_err(|e: picket_wire::ids::NotAnId| Failure::usage(e.to_string(), "copy it from there"))
-}
-
-/// The endpoint's randomness. Going on without any would make keys that others can guess.
-fn dice(out: &mut [u8]) {
-    if random::fill(out).is_err() {
-        std::process::abort();
-    }
 }
 
 async fn sleep_until(at: Option<tokio::time::Instant>) {

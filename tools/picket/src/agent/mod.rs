@@ -3,8 +3,10 @@
 mod clients;
 mod comparing;
 mod desk;
+mod load;
 mod notes;
 pub mod protocol;
+mod rooms;
 mod server;
 pub mod session;
 mod way;

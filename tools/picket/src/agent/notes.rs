@@ -26,6 +26,7 @@ pub fn words(event: &Event, name: impl Fn(Index) -> String) -> Option<String> {
         | Event::Attached { .. }
         | Event::Drained { .. }
         | Event::Detached { .. }
+        | Event::Room { .. }
         | Event::Failed => None,
     }
 }

@@ -5,7 +5,7 @@
 //! one way and replies the other. Both sides are of the same user; the protocol is not a stable contract.
 
 use crate::error::{Exit, Failure};
-use crate::rows::{InboxRow, SentRow, StateRow, VerifyRow};
+use crate::rows::{InboxRow, RoomRow, SentRow, StateRow, VerifyRow};
 use serde::{Deserialize, Serialize};
 
 /// First line, from the holder.
@@ -27,7 +27,7 @@ pub struct Proof {
 }
 
 /// Version of this protocol.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What a message carries, on its way between processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +52,10 @@ pub enum Request {
     Ways(Vec<String>),
     /// Seal and send. Answered by the states reached, from now on.
     Send {
-        /// Name of the recipient.
+        /// Name of the recipient, or of the room.
         to: String,
+        /// To a room: whether signed at once.
+        room: Option<bool>,
         /// Precedence by name.
         precedence: String,
         /// Lifetime in milliseconds; the mission's longest when absent.
@@ -75,6 +77,8 @@ pub enum Request {
     Sent,
     /// Emission control, already written down in the home: follow it at once. Answered by [`Reply::Emcon`].
     Emcon(String),
+    /// Something with rooms. Answered by [`Reply::Rooms`].
+    Room(RoomRequest),
     /// The device was in other hands: fresh keys, and the members we know are told. Answered by [`Reply::Renewed`].
     Renew,
     /// Put the roster in this file in force. Answered by [`Reply::Roster`].
@@ -88,6 +92,52 @@ pub enum Request {
         /// Its fingerprint as hex.
         sha256: String,
     },
+}
+
+/// What is asked with rooms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomRequest {
+    /// All rooms.
+    List,
+    /// Make one.
+    Create {
+        /// Its name.
+        name: String,
+        /// Every message is signed.
+        signed_only: bool,
+        /// Greatest lifetime in milliseconds; the mission's longest when absent.
+        lifetime_ms: Option<u64>,
+        /// Most members.
+        most: Option<u8>,
+        /// Who keeps what is said.
+        retention: Option<String>,
+    },
+    /// Seat a member.
+    Invite {
+        /// The room.
+        room: String,
+        /// The member.
+        member: String,
+    },
+    /// Take its seat.
+    Remove {
+        /// The room.
+        room: String,
+        /// The member.
+        member: String,
+    },
+    /// Make it a moderator.
+    Promote {
+        /// The room.
+        room: String,
+        /// The member.
+        member: String,
+    },
+    /// Take part.
+    Join(String),
+    /// Leave, or refuse.
+    Leave(String),
 }
 
 /// How far the holder's attachment is.
@@ -138,6 +188,13 @@ pub enum Reply {
     Sent {
         /// Messages, oldest first.
         messages: Vec<SentRow>,
+        /// Further parts follow.
+        more: bool,
+    },
+    /// Rooms, or a part of them.
+    Rooms {
+        /// By id.
+        rooms: Vec<RoomRow>,
         /// Further parts follow.
         more: bool,
     },
@@ -193,6 +250,10 @@ impl Reply {
             Self::Verify { members, more } => {
                 let last = members.len();
                 parts(members, |m, n| Self::Verify { members: m, more: more || n < last })
+            }
+            Self::Rooms { rooms, more } => {
+                let last = rooms.len();
+                parts(rooms, |r, n| Self::Rooms { rooms: r, more: more || n < last })
             }
             other => vec![other],
         };

@@ -20,6 +20,7 @@ Examples:
   picket send --home ./m/alpha --to bravo \"convoy at the bridge\"
   picket send --home ./m/alpha --to bravo --precedence flash --ttl 30m --wait delivered \"halt\"
   picket send --home ./m/alpha --to bravo --ttl 1h --burn 30s \"the code is 4711\"
+  picket send --home ./m/alpha --room ops --order \"hold the bridge\"
   date | picket send --home ./m/alpha --to bravo -
   picket send --home ./m/alpha --to bravo --file ./photo.jpg")]
 pub struct SendArgs {
@@ -27,8 +28,14 @@ pub struct SendArgs {
     #[command(flatten)]
     pub attach: AttachArgs,
     /// Name of the recipient.
-    #[arg(long, value_name = "NAME")]
-    pub to: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "room")]
+    pub to: Option<String>,
+    /// Name of a room instead: all its members read it, and send no receipts.
+    #[arg(long, value_name = "ROOM", conflicts_with_all = ["to", "burn"])]
+    pub room: Option<String>,
+    /// Sign it at once, 65 bytes more: everybody in the room knows who said it as soon as it comes.
+    #[arg(long, requires = "room")]
+    pub order: bool,
     /// Urgency: override, flash, immediate, priority, routine or deferred.
     #[arg(long, value_name = "PRECEDENCE", default_value = "routine")]
     pub precedence: Precedence,
@@ -51,6 +58,14 @@ pub struct SendArgs {
     /// The text; - reads it from standard input.
     #[arg(required_unless_present = "file", allow_hyphen_values = false)]
     pub text: Option<String>,
+}
+
+impl SendArgs {
+    /// Whom it is for: a member, or a room.
+    #[must_use]
+    pub fn recipient(&self) -> &str {
+        self.room.as_deref().or(self.to.as_deref()).unwrap_or_default()
+    }
 }
 
 /// How far a message is to come.

@@ -3,6 +3,7 @@
 mod gateway;
 mod message;
 mod provision;
+mod room;
 mod verify;
 
 use crate::passphrase::Source;
@@ -16,6 +17,7 @@ pub use provision::{
     DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,
     RadioOption, RosterCommand, RosterImportArgs,
 };
+pub use room::{RoomArgs, RoomCommand, RoomCreateArgs, RoomListArgs, RoomMemberArgs};
 pub use verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
@@ -80,6 +82,9 @@ pub enum Command {
     Recover(RecoverArgs),
     /// Show or order emission control of this device: free, minimize, receive-only or silent.
     Emcon(DeviceEmconArgs),
+    /// Talk with several at once: make, join and leave rooms.
+    #[command(subcommand)]
+    Room(RoomCommand),
     /// Compare a member's keys with what the member sees, and keep that they are the same.
     Verify(VerifyArgs),
     /// Ask a gateway for its status, queue and links, silence it, or give it a newer roster.

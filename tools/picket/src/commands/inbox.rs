@@ -119,6 +119,7 @@ impl Shown {
             | Reply::Marked
             | Reply::Emcon(_)
             | Reply::Renewed(_)
+            | Reply::Rooms { .. }
             | Reply::Sent { .. }
             | Reply::Roster { .. }
             | Reply::Verify { .. }
@@ -136,7 +137,11 @@ impl Shown {
         if m.key == Standing::Changed.name() && self.warned.insert(m.from.clone()) {
             self.out.warn(&super::keys_changed(&m.from, &self.home));
         }
-        let from = format!("{} ({})", m.from, m.key);
+        let trust = m.room.as_ref().map(|_| format!(", {}", m.trust)).unwrap_or_default();
+        let from = format!("{} ({}{trust})", m.from, m.key);
+        if m.trust == "forged" {
+            self.out.warn(&format!("ALARM: {} was not written by {}, but by another member of {}", m.id, m.from, m.to));
+        }
         let head = format!("{}  {}  {from} to {}  {}{unread}", m.id, human(m.sent.as_deref()), m.to, m.precedence);
         let body = match &m.content {
             ContentRow::Text(text) => plain(text.trim_end_matches('\n')).replace('\n', "\n    "),

@@ -23,6 +23,9 @@ use zeroize::Zeroizing;
 /// # Errors
 /// As the exit codes say.
 pub async fn send(args: SendArgs, out: Output) -> Result<Exit, Failure> {
+    if args.room.is_some() && args.wait.is_some_and(|w| w > Milestone::Custody) {
+        return Err(Failure::usage("the members of a room send no receipts", "wait for custody, or ask them to answer"));
+    }
     let load = load(&args)?;
     let (home, session) = super::open(&args.attach, &out).await?;
     let mut sending = Sending {
@@ -59,7 +62,8 @@ impl Sending<'_> {
     async fn run(&mut self, load: Load) -> Result<Exit, Failure> {
         let mark = ContentMark::of(&load);
         let request = Request::Send {
-            to: self.args.to.clone(),
+            to: self.args.recipient().to_owned(),
+            room: self.args.room.as_ref().map(|_| self.args.order),
             precedence: self.args.precedence.name().into(),
             ttl_ms: self.args.ttl.map(|t| u64::try_from(t.0.as_millis()).unwrap_or(u64::MAX)),
             burn_ms: self.args.burn.map(|t| u64::try_from(t.0.as_millis()).unwrap_or(u64::MAX)),
@@ -181,7 +185,7 @@ impl Sending<'_> {
             _ => None,
         })
         .await?;
-        let ours = |row: &SentRow| row.to == self.args.to && moment(&row.sent) >= moment(&self.since) && mark.fits(row);
+        let ours = |row: &SentRow| row.to == self.args.recipient() && moment(&row.sent) >= moment(&self.since) && mark.fits(row);
         if let Some(row) = rows.into_iter().rev().find(ours) {
             for step in &row.steps {
                 self.show(step)?;
@@ -202,14 +206,14 @@ impl Sending<'_> {
             return Ok(());
         }
         if self.states.is_empty() && row.key.as_deref() == Some(Standing::Changed.name()) {
-            self.out.warn(&super::keys_changed(&self.args.to, self.home.path()));
+            self.out.warn(&super::keys_changed(self.args.recipient(), self.home.path()));
         }
         let first = self.states.is_empty();
         self.states.push(row.state.clone());
         self.out.object(row)?;
         let reason = row.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
         let to =
-            row.key.as_deref().filter(|_| first).map(|k| format!(" to {} ({k})", self.args.to)).unwrap_or_default();
+            row.key.as_deref().filter(|_| first).map(|k| format!(" to {} ({k})", self.args.recipient())).unwrap_or_default();
         self.out.say(&format!("{} {}{to}{reason}", row.id, row.state))
     }
 }
