@@ -10,6 +10,7 @@ from pathlib import Path
 
 import picket_hop as hop
 import picket_roster as roster
+import picket_rooms as rooms
 from member import PADDING, content_of, fields_of
 from picket_spec import (Content, Envelope, Receiver, Refused, Sender, Session, compressed,
                          derive_key_pair, identity, lane_of, lifetime_code, lifetime_seconds, point, receiver_root, secret_key,
@@ -242,6 +243,43 @@ def check_verify(v, r):
     same(roster.digits(unhex(r["roster"]["hash"])), v["roster_digits"], "roster digits")
 
 
+def check_rooms(v):
+    chain = rooms.Chain(unhex(v["mission"]), unhex(v["room"]), v["index"], v["sender"], v["generation"], v["epoch"],
+                        unhex(v["incarnation"]))
+    secret = rooms.secret_at(unhex(v["secret"]), v["epoch"] - v["secret_epoch"])
+    same(secret.hex(), v["secret_at_epoch"], "RS")
+    public = secret_key(unhex(v["identity_secret"])).public_key()
+    digests = []
+    for m in v["messages"]:
+        data, content = unhex(m["envelope"]), unhex(m["content"])
+        opened, digest, signature = rooms.unseal(chain, secret, m["counter"], data, public)
+        same((opened.hex(), digest.hex(), signature is not None), (m["content"], m["digest"], m["signed"]), m["name"])
+        clear = Envelope.decode(data)
+        again = rooms.seal(chain, secret, m["counter"], content, PADDING[m["padding"]], signature,
+                           precedence=clear.precedence, hop_limit=clear.hop_limit, lifetime=clear.lifetime)
+        same((again.hex(), identity_of(again)), (m["envelope"], m["identity"]), m["name"])
+        for at in range(len(data)):
+            if at not in (5, 6):
+                changed = data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:]
+                refused(lambda: rooms.unseal(chain, secret, m["counter"], changed, public), f"{m['name']}, byte {at}")
+        if content[0] & 15 == rooms.ATTEST:
+            other, first, hashes = rooms.read_attest(m["counter"], content[5:])
+            same((first, hashes), (0, digests[:4]), m["name"])
+            same(other, (2, 6, b"\xb0" * 8) if "another" in m["name"] else None, m["name"])
+        digests.append(digest)
+    state = unhex(v["state"])
+    read = rooms.read_state(state, chain.mission, public)
+    same((read["version"], read["name"], read["members"]), (7, "bridge", [(1, 1), (2, 1), (9, 0)]), "state")
+    for at in range(len(state)):
+        changed = state[:at] + bytes([state[at] ^ 1]) + state[at + 1:]
+        refused(lambda: rooms.read_state(changed, chain.mission, public), f"state, byte {at}")
+    for word, code in (("joined", 0), ("left", 1), ("ask", 2)):
+        same(unhex(v["words"][word])[5:], chain.room + bytes([code]), word)
+
+
+def identity_of(data): return identity(data).hex()
+
+
 def number_of(key):
     return key.private_numbers().private_value.to_bytes(32, "big").hex()
 
@@ -249,6 +287,7 @@ def number_of(key):
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "../../firmware/spec/vectors"
     check_seal(load(folder, "seal"))
+    check_rooms(load(folder, "rooms"))
     check_roster(load(folder, "roster"))
     check_verify(load(folder, "verify"), load(folder, "roster"))
     check_envelopes(load(folder, "wire-envelopes"))

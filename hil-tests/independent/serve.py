@@ -10,6 +10,7 @@ import sys
 
 import picket_hop as hop
 import picket_roster as roster
+import picket_rooms as rooms
 from member import PADDING, Member, content_of
 from picket_spec import Refused, sign
 
@@ -95,8 +96,35 @@ def unframe(q):
     return {"kind": kind, "to": to, "from": sender, "body": body.hex()}
 
 
+def room(q):
+    chain = rooms.Chain(unhex(q["mission"]), unhex(q["room"]), q["index"], q["sender"], q["generation"], q["epoch"],
+                        unhex(q["incarnation"]))
+    return chain, rooms.secret_at(unhex(q["secret"]), q["epoch"] - q["secret_epoch"])
+
+
+def room_seal(q):
+    chain, secret = room(q)
+    signer = MEMBERS[q["as"]].secrets.identity if q["signed"] else None
+    content = unhex(q["content"])
+    envelope = rooms.seal(chain, secret, q["counter"], content, q["padding"], signer=signer, precedence=q["precedence"],
+                          hop_limit=q["hop_limit"], lifetime=q["lifetime"])
+    return {"envelope": envelope.hex(), "digest": rooms.digest(envelope[:1], content).hex()}
+
+
+def room_open(q):
+    chain, secret = room(q)
+    identity = roster.point(MEMBERS[q["as"]].roster.station(q["sender"]).identity)
+    content, digest, signature = rooms.unseal(chain, secret, q["counter"], unhex(q["envelope"]), identity)
+    answer = {"content": content.hex(), "digest": digest.hex(), "signed": signature is not None}
+    if content[0] & 15 == rooms.ATTEST:
+        _, first, hashes = rooms.read_attest(q["counter"], content[5:])
+        answer["attests"] = [first, [h.hex() for h in hashes]]
+    return answer
+
+
 OPS = {"member": member, "seal": seal, "open": open_envelope, "roster": read_roster, "keyfill": read_keyfill,
-       "request": read_request, "psk": psk, "claim": claim, "frame": frame, "unframe": unframe}
+       "request": read_request, "psk": psk, "claim": claim, "frame": frame, "unframe": unframe,
+       "room_seal": room_seal, "room_open": room_open}
 
 
 def main():

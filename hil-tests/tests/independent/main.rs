@@ -14,6 +14,7 @@
 mod frames;
 mod mission;
 mod python;
+mod rooms;
 mod rosters;
 
 use hil_tests::Rng;
