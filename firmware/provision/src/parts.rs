@@ -76,7 +76,9 @@ impl fmt::Display for PartError {
             Self::NotAPart => write!(f, "not a part: parts begin with {PREFIX}"),
             Self::Damaged { number: 0 } => f.write_str("a part is damaged: scan it again"),
             Self::Damaged { number } => write!(f, "part {number} is damaged: scan it again"),
-            Self::OtherSet => f.write_str("a part of another file than those before it: scan the parts of one file only"),
+            Self::OtherSet => {
+                f.write_str("a part of another file than those before it: scan the parts of one file only")
+            }
             Self::Contradiction { number } => {
                 write!(f, "part {number} contradicts what was scanned before: begin again with all parts")
             }

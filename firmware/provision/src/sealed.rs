@@ -306,13 +306,7 @@ fn encrypt(
     Ok((compress(&enc.to_bytes()).ok_or(SealedError::Key)?, tag))
 }
 
-fn decrypt(
-    own: &[u8; 32],
-    enc: &PublicKey,
-    head: &[u8],
-    text: &mut [u8],
-    tag: &[u8; TAG],
-) -> Result<(), SealedError> {
+fn decrypt(own: &[u8; 32], enc: &PublicKey, head: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> Result<(), SealedError> {
     let own = <Kem as hpke::Kem>::PrivateKey::from_bytes(own).map_err(|_| SealedError::Key)?;
     let enc = enc.uncompressed().map_err(|_| SealedError::Closed)?;
     let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(&enc).map_err(|_| SealedError::Closed)?;

@@ -34,7 +34,8 @@ pub fn mission() -> (Roster<Vec<u8>>, Vec<DeviceSecrets>, Vec<Vec<u8>>) {
     let mut draft = RosterDraft::new("exercise", START).unwrap();
     let mut devices = Vec::new();
     let mut requests = Vec::new();
-    for (seed, name, kind) in [(0x0A, "alpha", Kind::Member), (0x0B, "bravo", Kind::Member), (0x0C, "gw1", Kind::Gateway)]
+    for (seed, name, kind) in
+        [(0x0A, "alpha", Kind::Member), (0x0B, "bravo", Kind::Member), (0x0C, "gw1", Kind::Gateway)]
     {
         let secrets = device(seed, if kind == Kind::Member { 3 } else { 0 });
         let bytes = request(&secrets, name, kind);

@@ -2,7 +2,7 @@
 //! (spec §30.15). Before anything else an act is kept whole in `authority/pending`; whoever opens the mission next
 //! finishes it from there, without any key.
 
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::files::{self, Access};
 use crate::limits;
 use picket_provision::{Act, Chain, Entry, audit};
@@ -27,9 +27,14 @@ const FORMAT: u8 = 1;
 
 /// The audit log of a mission, held by this process alone.
 pub struct Ledger {
-    dir: PathBuf,
     chain: Chain,
     length: u64,
+    hold: Hold,
+}
+
+/// A mission's folder, held by this process alone.
+pub struct Hold {
+    dir: PathBuf,
     _lock: File,
 }
 
@@ -101,35 +106,50 @@ impl Deed {
     }
 }
 
-impl Ledger {
-    /// Begins the log of a new mission. Nothing is written before the first act.
+impl Hold {
+    /// Takes hold of a mission's folder, and finishes an act that was cut off: returned in words.
     ///
     /// # Errors
-    /// When the folder cannot be locked.
-    pub fn begin(dir: &Path, authority: &PublicKey) -> Result<Self, Failure> {
-        let lock = hold(dir)?;
-        let length = audit::LOG_HEADER_LEN as u64;
-        Ok(Self { dir: dir.to_owned(), chain: Chain::begin(authority), length, _lock: lock })
-    }
-
-    /// Opens the log: finishes an act that was cut off (returned in words), then reads the log's head. None where the
-    /// mission is older than its log.
-    ///
-    /// # Errors
-    /// Usage when another process is at work, [`Exit::Damaged`] for a damaged head or pending act.
-    pub fn open(dir: &Path, authority: &PublicKey) -> Result<(Option<Self>, Option<String>), Failure> {
-        let lock = hold(dir)?;
+    /// Usage when another command is at work, damaged, for a damaged pending act.
+    pub fn of(dir: &Path) -> Result<(Self, Option<String>), Failure> {
+        let path = dir.join(FOLDER).join(LOCK);
+        let refused = |e: std::io::Error| files::io_failure("cannot open", &path, &e);
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let lock = open.map_err(refused)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Failure::usage(
+                format!("another command is at work on the mission at {}", dir.display()),
+                "wait until it ends, then try again",
+            )
+        })?;
         let finished = recover(dir)?;
-        let folder = dir.join(FOLDER);
-        if !folder.join(HEAD).exists() && !folder.join(LOG).exists() {
-            return Ok((None, finished));
-        }
-        let head = files::read(&folder.join(HEAD), limits::SMALL_FILE_MAX)?;
-        let chain = Chain::from_head(&head, authority).map_err(|e| broken(&folder, &e))?;
-        let length = fs::metadata(folder.join(LOG)).map_or(0, |m| m.len());
-        Ok((Some(Self { dir: dir.to_owned(), chain, length, _lock: lock }), finished))
+        Ok((Self { dir: dir.to_owned(), _lock: lock }, finished))
     }
 
+    /// Opens the log, and says whether it is a new one: the mission is new, or older than its log.
+    ///
+    /// # Errors
+    /// damaged, for a damaged head.
+    pub fn ledger(self, authority: &PublicKey) -> Result<(Ledger, bool), Failure> {
+        let folder = self.dir.join(FOLDER);
+        let (log, head) = (folder.join(LOG), folder.join(HEAD));
+        if !head.exists() && !log.exists() {
+            let ledger = Ledger { chain: Chain::begin(authority), length: 0, hold: self };
+            return Ok((ledger, true));
+        }
+        let bytes = files::read(&head, limits::SMALL_FILE_MAX)?;
+        let chain = Chain::from_head(&bytes, authority).map_err(|e| {
+            Failure::damaged(
+                format!("{}: {e}", head.display()),
+                "restore the folder `authority` from a copy, and see `picket mission log --check`",
+            )
+        })?;
+        let length = fs::metadata(log).map_or(0, |m| m.len());
+        Ok((Ledger { chain, length, hold: self }, false))
+    }
+}
+
+impl Ledger {
     /// Number of the next act.
     pub const fn next(&self) -> u32 {
         self.chain.count() + 1
@@ -161,6 +181,10 @@ impl Ledger {
             entries.extend(chain.append(authority, &entry).map_err(refused)?);
         }
         let head = chain.head(authority).map_err(refused)?;
+        let log = self.hold.dir.join(FOLDER).join(LOG);
+        if fs::metadata(&log).map_or(0, |m| m.len()) < self.length {
+            return Err(cut_off(&log));
+        }
         if chain.count() == u32::try_from(deeds.len()).unwrap_or(u32::MAX) {
             let public = authority.public().map_err(|e| Failure::internal(e.to_string()))?;
             entries.splice(0..0, audit::log_header(&public));
@@ -175,9 +199,9 @@ impl Ledger {
             files,
         };
         let length = self.length + pending.entries.len() as u64;
-        pending.keep(&self.dir)?;
+        pending.keep(&self.hold.dir)?;
         for step in pending.steps() {
-            pending.take(&self.dir, step)?;
+            pending.take(&self.hold.dir, step)?;
         }
         self.chain = chain;
         self.length = length;
@@ -195,38 +219,12 @@ pub fn read(dir: &Path) -> Result<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>), Fail
     Ok((files::read(&folder.join(LOG), max)?, files::read(&folder.join(HEAD), limits::SMALL_FILE_MAX)?))
 }
 
-/// Finishes what was cut off, where the mission's folder can be had alone.
-///
-/// # Errors
-/// As [`Ledger::open`].
-pub fn finish(dir: &Path) -> Result<Option<String>, Failure> {
-    let _lock = hold(dir)?;
-    recover(dir)
-}
-
-fn hold(dir: &Path) -> Result<File, Failure> {
-    let path = dir.join(FOLDER).join(LOCK);
-    let refused = |e: std::io::Error| files::io_failure("cannot open", &path, &e);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(refused)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        Failure::usage(format!("another command is at work on the mission at {}", dir.display()), "wait until it ends")
-    })?;
-    Ok(file)
-}
-
 fn recover(dir: &Path) -> Result<Option<String>, Failure> {
     let Some(pending) = Pending::kept(dir)? else { return Ok(None) };
     for step in pending.steps() {
         pending.take(dir, step)?;
     }
     Ok(Some(pending.what.join(", ")))
-}
-
-fn broken(folder: &Path, e: &picket_provision::Broken) -> Failure {
-    Failure::damaged(
-        format!("{}: {e}", folder.join(HEAD).display()),
-        "restore the folder `authority` from a copy, and see `picket mission log --check`",
-    )
 }
 
 impl Pending {
@@ -283,14 +281,21 @@ fn append(path: &Path, before: u64, bytes: &[u8]) -> Result<(), Failure> {
     let written = (|| {
         let mut log = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         if log.metadata()?.len() < before {
-            return Err(std::io::Error::other("the log is shorter than its head says: entries were cut off"));
+            return Err(std::io::Error::other("it is shorter than it was: entries were cut off"));
         }
         log.set_len(before)?;
         log.seek(SeekFrom::Start(before))?;
         log.write_all(bytes)?;
         log.sync_all()
     })();
-    written.map_err(|e| Failure::new(Exit::Damaged, format!("cannot append to {}: {e}", path.display()), "restore it from a copy, and see `picket mission log --check`"))
+    written.map_err(|e| files::io_failure("cannot append to", path, &e))
+}
+
+fn cut_off(log: &Path) -> Failure {
+    Failure::damaged(
+        format!("{} is shorter than a moment ago: entries were cut off", log.display()),
+        "restore it from a copy, and see `picket mission log --check`",
+    )
 }
 
 fn is_below(path: &str) -> bool {

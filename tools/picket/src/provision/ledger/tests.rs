@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::error::Exit;
 
 fn authority() -> AuthorityKey {
     AuthorityKey::generate(&[1; 32]).unwrap()
@@ -17,12 +18,17 @@ fn outcomes() -> Vec<Outcome> {
     ]
 }
 
+fn open(dir: &Path) -> (Ledger, bool) {
+    Hold::of(dir).unwrap().0.ledger(&authority().public().unwrap()).unwrap()
+}
+
 /// A mission's folder with one act in its log.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     files::folder(&dir.path().join(FOLDER)).unwrap();
     let key = authority();
-    let mut ledger = Ledger::begin(dir.path(), &key.public().unwrap()).unwrap();
+    let (mut ledger, new) = open(dir.path());
+    assert!(new);
     let first = vec![Deed::of(Act::Create, "exercise", 0, b"")];
     ledger.record(&key, 7, &first, vec![Outcome::new("roster", b"roster one", Access::Public)]).unwrap();
     dir
@@ -31,9 +37,7 @@ fn folder() -> tempfile::TempDir {
 /// The second act, kept and taken up to `steps` steps, then cut off.
 fn cut_off(dir: &Path, steps: usize) {
     let key = authority();
-    let (ledger, finished) = Ledger::open(dir, &key.public().unwrap()).unwrap();
-    assert_eq!(finished, None);
-    let ledger = ledger.unwrap();
+    let (ledger, _) = open(dir);
     let mut chain = ledger.chain;
     let mut entries = Vec::new();
     for deed in deeds() {
@@ -58,20 +62,19 @@ fn cut_off(dir: &Path, steps: usize) {
 
 #[test]
 fn an_act_that_was_cut_off_anywhere_is_finished_and_named() {
-    for steps in 0..5 {
+    for steps in 0..4 {
         let dir = folder();
         cut_off(dir.path(), steps);
         let public = authority().public().unwrap();
-        let (ledger, finished) = Ledger::open(dir.path(), &public).unwrap();
-        let expected = (steps < 5).then(|| "enrol alpha, roster exercise".to_owned());
-        assert_eq!(finished, expected, "after {steps} steps");
-        assert_eq!(ledger.unwrap().next(), 4);
+        let (hold, finished) = Hold::of(dir.path()).unwrap();
+        assert_eq!(finished.as_deref(), Some("enrol alpha, roster exercise"), "after {steps} steps");
+        assert_eq!(hold.ledger(&public).unwrap().0.next(), 4);
         let (log, head) = read(dir.path()).unwrap();
         assert_eq!(audit::check(&log, &head, &public).unwrap().len(), 3, "after {steps} steps");
         assert_eq!(fs::read(dir.path().join("roster")).unwrap(), b"roster two");
         assert_eq!(fs::read(dir.path().join("alpha.keyfill")).unwrap(), b"keyfill");
         assert!(!dir.path().join(FOLDER).join(PENDING).exists());
-        assert_eq!(finish(dir.path()).unwrap(), None, "once");
+        assert_eq!(Hold::of(dir.path()).unwrap().1, None, "once");
     }
 }
 
@@ -80,8 +83,9 @@ fn an_act_that_was_never_kept_never_was() {
     let dir = folder();
     // What write-then-rename leaves when power fails before the rename.
     fs::write(dir.path().join(FOLDER).join("pending.new-1"), b"half").unwrap();
-    let (ledger, finished) = Ledger::open(dir.path(), &authority().public().unwrap()).unwrap();
-    assert_eq!((ledger.unwrap().next(), finished), (2, None));
+    let (hold, finished) = Hold::of(dir.path()).unwrap();
+    assert_eq!(finished, None);
+    assert_eq!(hold.ledger(&authority().public().unwrap()).unwrap().0.next(), 2);
     assert_eq!(fs::read(dir.path().join("roster")).unwrap(), b"roster one");
 }
 
@@ -95,7 +99,7 @@ fn a_damaged_pending_act_is_named_and_changes_nothing() {
         let mut bad = good.clone();
         bad[at] ^= 1;
         fs::write(&path, bad).unwrap();
-        assert_eq!(finish(dir.path()).unwrap_err().exit, Exit::Damaged);
+        assert_eq!(Hold::of(dir.path()).map(|_| ()).unwrap_err().exit, Exit::Damaged);
         assert_eq!(fs::read(dir.path().join("roster")).unwrap(), b"roster one");
     }
 }
@@ -111,11 +115,10 @@ fn files_of_an_act_stay_below_the_missions_folder() {
 #[test]
 fn one_command_at_a_time() {
     let dir = folder();
-    let public = authority().public().unwrap();
-    let (held, _) = Ledger::open(dir.path(), &public).unwrap();
-    assert_eq!(Ledger::open(dir.path(), &public).map(|_| ()).unwrap_err().exit, Exit::Usage);
+    let held = open(dir.path());
+    assert_eq!(Hold::of(dir.path()).map(|_| ()).unwrap_err().exit, Exit::Usage);
     drop(held);
-    assert!(Ledger::open(dir.path(), &public).is_ok());
+    assert!(Hold::of(dir.path()).is_ok());
 }
 
 #[test]
@@ -123,8 +126,7 @@ fn a_log_that_is_too_short_takes_no_more_acts() {
     let dir = folder();
     let key = authority();
     let log = dir.path().join(FOLDER).join(LOG);
-    let (ledger, _) = Ledger::open(dir.path(), &key.public().unwrap()).unwrap();
-    let mut ledger = ledger.unwrap();
+    let (mut ledger, _) = open(dir.path());
     let bytes = fs::read(&log).unwrap();
     fs::write(&log, &bytes[..bytes.len() - 1]).unwrap();
     assert_eq!(ledger.record(&key, 0, &deeds(), outcomes()).unwrap_err().exit, Exit::Damaged);
