@@ -27,10 +27,17 @@ mod home;
 mod hop;
 pub mod io;
 mod keys;
+mod lanes;
 pub mod limits;
+mod listen;
 mod mailbox;
 pub mod message;
+#[cfg(test)]
+#[path = "../tests/common/mission.rs"]
+#[allow(dead_code, missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+mod mission;
 mod outbox;
+mod prekeys;
 mod receipts;
 mod receive;
 mod records;
@@ -43,6 +50,7 @@ mod way;
 pub use endpoint::Endpoint;
 pub use error::{BodyError, CannotSeal, ComposeError, CreateError, ImportError, MarkReadError, OpenError};
 pub use io::{Counters, Detached, Event, Input, Output, Random};
+pub use listen::ListenError;
 pub use message::{
     Body, Content, Draft, Incoming, IncomingState, Outgoing, RefusedBecause, Shown, State, Step, Trust, Why,
 };

@@ -6,8 +6,8 @@ use picket_wire::limits::{ENVELOPE_MAX, EXTENSION_MAX, HEADER_LEN, TAG_LEN};
 pub const CONTENT_MAX: usize = ENVELOPE_MAX - HEADER_LEN - EXTENSION_MAX - TAG_LEN;
 
 /// Longest text or file bytes in one envelope: [`CONTENT_MAX`] less every optional field of the content (head 5,
-/// original id 8, prekey 34, file name 129, room for padding to a step of 64).
-pub const BODY_MAX: usize = CONTENT_MAX - 5 - 8 - 34 - 129 - 64;
+/// original id 8, prekey 34, burn 1, file name 129, room for padding to a step of 64).
+pub const BODY_MAX: usize = CONTENT_MAX - 5 - 8 - 34 - 1 - 129 - 64;
 
 /// Longest file name in bytes.
 pub const FILE_NAME_MAX: usize = 128;
@@ -38,11 +38,11 @@ pub const ENC_EVERY: u32 = 8;
 /// Highest session id: four bits on air; 0 is the pre-placed session.
 pub const SESSION_MAX: u16 = 15;
 
-/// Bytes of a stored send session, at most.
-pub const SEND_STATE_MAX: usize = 128;
+/// Bytes of a stored send session, at most: 93 and the lanes' roots.
+pub const SEND_STATE_MAX: usize = 93 + crate::lanes::Lanes::LEN;
 
 /// Bytes of a stored receive session, at most.
-pub const RECEIVE_STATE_MAX: usize = 128 + SKIPPED_MAX * 36;
+pub const RECEIVE_STATE_MAX: usize = SEND_STATE_MAX + SKIPPED_MAX * 36;
 
 /// Most epochs visited in one activation; more means a wrong clock.
 pub const VISIT_MAX: u32 = 4_096;

@@ -8,13 +8,16 @@ mod common;
 
 use common::{Device, Storing, encode_receive, encode_send, mission, roster};
 use picket_roster::{Keyfill, Padding, PublicKey};
-use picket_seal::{Body, Content, Far, Local, Peer, Prekey, ReceiveSession, Route, SendSession};
+use picket_seal::{Body, Content, Far, Local, Peer, Prekey, ReceiveSession, Route, SendSession, Slot};
 use picket_wire::envelope::{Class, Encapsulated, Envelope};
 use picket_wire::{Index, Lifetime, MessageId, Precedence};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 const EPOCH: u32 = 2;
+
+/// Slots of each lane, one of them after another of its lane.
+const SLOTS: [u8; 4] = [3, 5, 150, 168];
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/seal.json")
@@ -52,6 +55,13 @@ fn contents() -> Vec<(&'static str, Route, Content<'static>, Padding)> {
             Padding::Off,
         ),
         ("sealed again", routine, Content { original: Some(id), ..plain(Body::Text("contact")) }, Padding::Buckets),
+        (
+            "burns after reading",
+            routine,
+            Content { burn: Some(Lifetime(0x1E)), ..plain(Body::Text("x")) },
+            Padding::Off,
+        ),
+        ("renewed", housekeeping, Content { prekey: Some(prekey), ..plain(Body::Renewed) }, Padding::Off),
     ]
 }
 
@@ -102,6 +112,9 @@ fn made() -> Value {
             v["state"] = hex::encode(encode_send(&fresh)).into();
             let mut send = fresh.reserve().persisted();
             v["messages"] = contents().iter().map(|c| message(&mut send, c)).collect();
+            if v["sid"] == 0 {
+                v["slots"] = SLOTS.iter().map(|byte| slot(&mut send, *byte)).collect();
+            }
             v
         })
         .collect();
@@ -117,6 +130,15 @@ fn made() -> Value {
         "psk": hex::encode(i.psk),
         "sessions": sessions,
     })
+}
+
+/// Two messages of a slot, and the state it begins with.
+fn slot(send: &mut SendSession, byte: u8) -> Value {
+    let fresh = send.enter(Slot::from_byte(byte).unwrap()).unwrap();
+    let state = hex::encode(encode_send(&fresh));
+    let mut send = fresh.reserve().persisted();
+    let messages: Vec<_> = contents().iter().take(2).map(|c| message(&mut send, c)).collect();
+    json!({ "slot": byte, "state": state, "messages": messages })
 }
 
 fn message(send: &mut SendSession, (name, route, content, padding): &(&str, Route, Content<'_>, Padding)) -> Value {
@@ -142,11 +164,13 @@ fn fields(c: &Content<'_>) -> Value {
         Body::Text(text) => json!({ "text": text }),
         Body::File { name, bytes } => json!({ "file": name, "bytes": hex::encode(bytes) }),
         Body::CannotOpen { id } => json!({ "cannot_open": id.to_string() }),
+        Body::Renewed => json!({ "renewed": true }),
     };
     json!({
         "lifetime": c.lifetime.0,
         "sent_s": c.sent_s,
         "original": c.original.map(|id| id.to_string()),
+        "burn": c.burn.map(|b| b.0),
         "prekey": c.prekey.map(|p| json!({ "id": p.id, "key": hex::encode(p.key.0) })),
         "body": body,
     })
@@ -185,19 +209,32 @@ fn every_envelope_on_file_opens_to_its_fields() {
                 ReceiveSession::in_band(&bravo.local(&secrets), &alpha, EPOCH, 7, &enc, seed, &psk).unwrap()
             }
         };
-        // Out of order: the last one first.
-        for m in messages.iter().rev() {
-            let envelope = bytes(&m["envelope"]);
-            let mut out = [0; 512];
-            let opened = receive.open(&Envelope::parse(&envelope).unwrap(), Far::Refuse, &mut out).unwrap();
-            assert_eq!(opened.content, bytes(&m["content"]));
-            assert_eq!(fields(&Content::decode(opened.content).unwrap()), m["fields"]);
-            assert_eq!(opened.identity.0, array(&m["identity"]));
-            assert_eq!(m["counter"], opened.counter);
-            assert_eq!(opened.tokens.delivered, array(&m["delivered"]));
-            assert_eq!(opened.tokens.read, array(&m["read"]));
+        opens(&mut receive, messages);
+        assert!(encode_receive(&receive).len() < 256);
+        for slot in v["slots"].as_array().unwrap_or(&Vec::new()) {
+            let wanted = Slot::from_byte(u8::try_from(slot["slot"].as_u64().unwrap()).unwrap()).unwrap();
+            assert!(receive.leads_to(wanted));
+            let mut of_slot = receive.enter(wanted.lane()).unwrap();
+            while of_slot.slot() != Some(wanted) {
+                of_slot = receive.enter(wanted.lane()).unwrap();
+            }
+            opens(&mut of_slot, slot["messages"].as_array().unwrap());
         }
-        assert!(encode_receive(&receive).len() < 128);
+    }
+}
+
+/// Out of order: the last one first.
+fn opens(receive: &mut ReceiveSession, messages: &[Value]) {
+    for m in messages.iter().rev() {
+        let envelope = bytes(&m["envelope"]);
+        let mut out = [0; 512];
+        let opened = receive.open(&Envelope::parse(&envelope).unwrap(), Far::Refuse, &mut out).unwrap();
+        assert_eq!(opened.content, bytes(&m["content"]));
+        assert_eq!(fields(&Content::decode(opened.content).unwrap()), m["fields"]);
+        assert_eq!(opened.identity.0, array(&m["identity"]));
+        assert_eq!(m["counter"], opened.counter);
+        assert_eq!(opened.tokens.delivered, array(&m["delivered"]));
+        assert_eq!(opened.tokens.read, array(&m["read"]));
     }
 }
 
