@@ -226,3 +226,23 @@ fn an_authority_in_a_token_enrols_and_signs() {
     std::fs::write(&path, &good).unwrap();
     bench.must(&format!("mission reissue m alpha {with}"));
 }
+
+#[test]
+fn a_key_moves_from_a_file_into_a_token() {
+    let mut bench = Bench::new();
+    token(&mut bench);
+    bench.write("pw", "correct horse\n");
+    let module = softhsm().display();
+    let with = format!("--pkcs11 {module} --pin-file pin");
+    bench.must("mission new m --name exercise --passphrase-file pw");
+    bench.must("device new alpha --kind member --home alpha --unprotected --epochs 2");
+    bench.must("mission enrol m alpha/request --passphrase-file pw");
+    bench.must(&format!("mission protect m --passphrase-file pw --token hq {with}"));
+    assert!(std::fs::read(bench.tmp.path().join("m/authority/authority.key")).unwrap().starts_with(b"PKAUTHTK"));
+    bench.refused("mission reissue m --passphrase-file pw", 2);
+    // The same authority goes on: the same keys of pairs, the same mission.
+    bench.must(&format!("mission reissue m alpha {with}"));
+    bench.must("join --home alpha m/alpha.keyfill");
+    bench.must("mission log m --check");
+    assert!(bench.must("mission log m").contains("key_moved"));
+}

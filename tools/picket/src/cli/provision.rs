@@ -2,7 +2,7 @@
 
 use super::{HomeArgs, ProtectionArgs};
 use crate::error::Failure;
-use crate::passphrase::Source;
+use crate::passphrase::{Protection, Source};
 use crate::provision::{Pin, Place, Unlock, protection};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub enum MissionCommand {
     Reissue(ReissueArgs),
     /// Remove stations from the roster.
     Remove(RemoveArgs),
-    /// Put the authority's key under a new passphrase.
+    /// Put the authority's key under a new passphrase, or into a token.
     Protect(ProtectArgs),
     /// Show what the authority did; with --check, verify that the log is whole.
     Log(MissionLogArgs),
@@ -222,9 +222,30 @@ pub struct ProtectArgs {
     /// File whose first line is the new passphrase; without it a terminal is asked.
     #[arg(long, value_name = "FILE")]
     pub new_passphrase_file: Option<PathBuf>,
+    /// Move the key into the token with this label instead (a token may refuse a key from outside).
+    #[arg(long, value_name = "LABEL", requires = "pkcs11", conflicts_with = "new_passphrase_file")]
+    pub token: Option<String>,
     /// How the authority's key is unlocked now.
     #[command(flatten)]
     pub unlock: UnlockArgs,
+}
+
+impl ProtectArgs {
+    /// Where the key goes; asks for a passphrase where one is needed.
+    ///
+    /// # Errors
+    /// Usage, when there is no passphrase to be had.
+    pub fn place(&self) -> Result<Place, Failure> {
+        match (&self.token, &self.unlock.module.pkcs11) {
+            (Some(label), Some(module)) => {
+                Ok(Place::Token { module: module.clone(), label: label.clone(), pin: self.unlock.module.pin() })
+            }
+            (Some(_) | None, _) => {
+                let passphrase = Source { file: self.new_passphrase_file.clone() }.choose()?;
+                Ok(Place::File(Protection::Passphrase(passphrase)))
+            }
+        }
+    }
 }
 
 /// Arguments of `mission log`.

@@ -1,6 +1,6 @@
 //! What an authority does beside enrolling: look, sign again, remove, protect its key.
 
-use super::keyring::{self, Kept};
+use super::keyring::{self, Kept, Place};
 use super::ledger::{self, Deed, Hold, Outcome};
 use super::log::key_of;
 use super::mission::{AUTHORITY_KEY, Handover, Mission, ROSTER, kind_name, no_mission, say_finished};
@@ -9,7 +9,6 @@ use crate::error::Failure;
 use crate::files::{self, Access};
 use crate::limits;
 use crate::output::{Output, table};
-use crate::passphrase::{Protection, Source};
 use picket_provision::{Act, audit};
 use picket_roster::{Digits, Kind, Roster, Station};
 use serde_json::json;
@@ -126,15 +125,18 @@ pub fn protect(args: &ProtectArgs, out: &Output) -> Result<(), Failure> {
             "change the token's PIN instead, for example with `pkcs11-tool --change-pin`",
         ));
     }
-    let protection = Protection::Passphrase(Source { file: args.new_passphrase_file.clone() }.choose()?);
-    let file = keyring::wrap(mission.authority(), &protection)?;
+    let place = args.place()?;
+    let file = keyring::keep_at(mission.authority(), &place)?;
     let name = mission.draft_mut().mission_name.clone();
-    let deed = Deed::of(Act::Protect, &name, 1, &file);
+    let (deed, kept, now_under) = match place {
+        Place::File(_) => (Deed::of(Act::Protect, &name, 1, &file), Kept::Passphrase, "under its new passphrase"),
+        Place::Token { .. } => (Deed::of(Act::KeyMoved, &name, 0, &file), Kept::Token, "in the token"),
+    };
     let path = format!("{}/{AUTHORITY_KEY}", ledger::FOLDER);
     mission.record(&[deed], vec![Outcome::new(path, &file, Access::Secret)])?;
-    out.object(&json!({"protected": name, "key": Kept::Passphrase.word()}))?;
+    out.object(&json!({"protected": name, "key": kept.word()}))?;
     out.say(&format!(
-        "The authority's key of {name} is under its new passphrase.\n  next: erase copies of the old file; a medium may keep \
+        "The authority's key of {name} is {now_under}.\n  next: erase copies of the old file; a medium may keep \
          what was on it, so that a key that once lay in clear is safest on a medium of its own that is then destroyed"
     ))
 }

@@ -144,12 +144,15 @@ fn provisioned(taken: Taken, args: &JoinArgs, out: &Output) -> Result<(), Failur
     ))
 }
 
+/// Where a sealed keyfill comes from: authority and issue.
+type Origin = (PublicKey, Issue);
+
 /// A keyfill that was opened, with the home it is for.
 struct Taken {
     state: State,
     bytes: Zeroizing<Vec<u8>>,
     /// Of a sealed one.
-    issue: Option<(PublicKey, Issue)>,
+    issue: Option<Origin>,
 }
 
 impl Taken {
@@ -198,7 +201,7 @@ impl Taken {
 }
 
 /// Opens a sealed keyfill with the secrets of `device new`, unless one as new was taken already.
-fn open_sealed(state: &mut State, bytes: &[u8]) -> Result<(Zeroizing<Vec<u8>>, (PublicKey, Issue)), Failure> {
+fn open_sealed(state: &mut State, bytes: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Origin), Failure> {
     let sealed = Sealed::verify(bytes).map_err(|e| sealed_failure(&e))?;
     let last = last_taken(state)?;
     if let Some((authority, last)) = &last {
@@ -222,7 +225,7 @@ fn open_sealed(state: &mut State, bytes: &[u8]) -> Result<(Zeroizing<Vec<u8>>, (
 }
 
 /// Authority and issue of the sealed keyfill that was taken last.
-fn last_taken(state: &mut State) -> Result<Option<(PublicKey, Issue)>, Failure> {
+fn last_taken(state: &mut State) -> Result<Option<Origin>, Failure> {
     let Some(bytes) = state.get(TAKEN)? else { return Ok(None) };
     let read = bytes.split_first_chunk::<33>().and_then(|(key, issue)| Some((*key, issue.try_into().ok()?)));
     let (key, issue) = read.ok_or_else(|| {
@@ -231,7 +234,7 @@ fn last_taken(state: &mut State) -> Result<Option<(PublicKey, Issue)>, Failure> 
     Ok(Some((PublicKey(key), Issue(u32::from_be_bytes(issue)))))
 }
 
-fn remember(state: &mut State, issue: Option<(PublicKey, Issue)>) -> Result<(), Failure> {
+fn remember(state: &mut State, issue: Option<Origin>) -> Result<(), Failure> {
     let Some((authority, Issue(issue))) = issue else { return Ok(()) };
     state.commit_now(&[(TAKEN, Some(&[&authority.0[..], &issue.to_be_bytes()].concat()))])
 }

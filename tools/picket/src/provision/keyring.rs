@@ -77,11 +77,22 @@ pub fn create(place: &Place) -> Result<(AuthorityKey, Vec<u8>), Failure> {
     }
 }
 
+/// The key file of an authority that moves to `place`.
+///
+/// # Errors
+/// As [`create`]; usage for a key that is in a token already.
+pub fn keep_at(key: &AuthorityKey, place: &Place) -> Result<Vec<u8>, Failure> {
+    match place {
+        Place::File(protection) => wrap(key, protection),
+        Place::Token { module, label, pin } => Token::import(key, module, label, pin)?.file(key.roots()),
+    }
+}
+
 /// The key file under a passphrase, or in clear.
 ///
 /// # Errors
 /// Usage, when the key is in a token; internal, when it cannot be wrapped.
-pub fn wrap(key: &AuthorityKey, protection: &Protection) -> Result<Vec<u8>, Failure> {
+fn wrap(key: &AuthorityKey, protection: &Protection) -> Result<Vec<u8>, Failure> {
     let bytes = key.to_bytes().ok_or_else(|| {
         Failure::usage("this authority's key never leaves its token", "protect the token with another PIN instead")
     })?;

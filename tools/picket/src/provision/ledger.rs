@@ -209,11 +209,14 @@ impl Ledger {
     }
 }
 
+/// What is read from a file.
+type Bytes = Zeroizing<Vec<u8>>;
+
 /// Log and head of a mission, as they lie there.
 ///
 /// # Errors
 /// Usage, when there are none.
-pub fn read(dir: &Path) -> Result<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>), Failure> {
+pub fn read(dir: &Path) -> Result<(Bytes, Bytes), Failure> {
     let max = picket_provision::limits::AUDIT_MAX as u64;
     let folder = dir.join(FOLDER);
     Ok((files::read(&folder.join(LOG), max)?, files::read(&folder.join(HEAD), limits::SMALL_FILE_MAX)?))

@@ -18,7 +18,7 @@ use cryptoki::types::AuthPin;
 use picket_roster::Roots;
 use picket_roster::codec::{DecodeError, Reader};
 use picket_roster::file::FileKind;
-use picket_roster::{AuthorityKey, PublicKey, Signer, SignerError};
+use picket_roster::{AuthorityKey, PublicKey, Signer, SignerError, sign_as};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -103,7 +103,7 @@ impl Token {
     /// Usage for an unknown token, locked for a wrong PIN, internal when the token cannot do what is needed.
     pub fn create(module: &Path, label: &str, pin: &Pin) -> Result<Self, Failure> {
         let session = log_in(module, label, pin)?;
-        let id: [u8; 16] = picket_shell::random::bytes().map_err(|e| Failure::internal(e.to_string()))?;
+        let id = new_id()?;
         let both = [
             Attribute::Token(true),
             Attribute::Label(LABEL.into()),
@@ -111,35 +111,42 @@ impl Token {
             Attribute::KeyType(KeyType::EC),
         ];
         let public = [&both[..], &[Attribute::EcParams(P256.to_vec()), Attribute::Verify(true)]].concat();
-        let secret = [
-            &both[..],
-            &[
-                Attribute::Private(true),
-                Attribute::Sensitive(true),
-                Attribute::Extractable(false),
-                Attribute::Sign(true),
-            ],
-        ]
-        .concat();
+        let secret = [&both[..], &for_signing()].concat();
         let made = session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &secret);
         let (public, signing) = made.map_err(|e| failed("cannot make a P-256 key", label, &e))?;
-        let wrapping = session.generate_key(
-            &Mechanism::AesKeyGen,
-            &[
-                Attribute::Token(true),
-                Attribute::Label(LABEL.into()),
-                Attribute::Id(id.to_vec()),
-                Attribute::Private(true),
-                Attribute::Sensitive(true),
-                Attribute::Extractable(false),
-                Attribute::ValueLen(32.into()),
-                Attribute::Encrypt(true),
-                Attribute::Decrypt(true),
-            ],
-        );
-        let wrapping = wrapping.map_err(|e| failed("cannot make an AES-256 key", label, &e))?;
+        let wrapping = wrapping_key(&session, &id, label)?;
         let public = public_of(&session, public, label)?;
         Ok(Self { session: Mutex::new(session), label: label.into(), id, signing, wrapping, public })
+    }
+
+    /// Moves an AK that was in a file into the token `label`.
+    ///
+    /// # Errors
+    /// As [`Self::create`]; usage for a key that is in a token already.
+    pub fn import(key: &AuthorityKey, module: &Path, label: &str, pin: &Pin) -> Result<Self, Failure> {
+        let secret = key
+            .signer()
+            .secret()
+            .ok_or_else(|| Failure::usage("this authority's key is in a token already", "it never leaves that one"))?;
+        let session = log_in(module, label, pin)?;
+        let id = new_id()?;
+        let own = [
+            Attribute::Class(ObjectClass::PRIVATE_KEY),
+            Attribute::KeyType(KeyType::EC),
+            Attribute::Token(true),
+            Attribute::Label(LABEL.into()),
+            Attribute::Id(id.to_vec()),
+            Attribute::EcParams(P256.to_vec()),
+            Attribute::Value(secret.to_vec()),
+        ];
+        let signing = session.create_object(&[&own[..], &for_signing()].concat());
+        let signing = signing.map_err(|e| failed("does not take a key from outside", label, &e))?;
+        let wrapping = wrapping_key(&session, &id, label)?;
+        let public = key.signer().public();
+        let token = Self { session: Mutex::new(session), label: label.into(), id, signing, wrapping, public };
+        // It must sign as the key did before the file is given up.
+        sign_as(&token, b"PICKET-moved", &id).map_err(|e| Failure::internal(e.to_string()))?;
+        Ok(token)
     }
 
     fn find(module: &Path, file: &KeyFile<'_>, pin: &Pin) -> Result<Self, Failure> {
@@ -237,6 +244,33 @@ impl<'a> KeyFile<'a> {
         let head = body.get(..body.len() - sealed.len()).unwrap_or_default();
         Ok(Self { public, id, label, head, nonce, sealed })
     }
+}
+
+fn new_id() -> Result<[u8; 16], Failure> {
+    picket_shell::random::bytes().map_err(|e| Failure::internal(e.to_string()))
+}
+
+/// What holds for AK in a token: it signs, and nobody reads it.
+fn for_signing() -> [Attribute; 4] {
+    [Attribute::Private(true), Attribute::Sensitive(true), Attribute::Extractable(false), Attribute::Sign(true)]
+}
+
+fn wrapping_key(session: &Session, id: &[u8], label: &str) -> Result<ObjectHandle, Failure> {
+    let made = session.generate_key(
+        &Mechanism::AesKeyGen,
+        &[
+            Attribute::Token(true),
+            Attribute::Label(LABEL.into()),
+            Attribute::Id(id.to_vec()),
+            Attribute::Private(true),
+            Attribute::Sensitive(true),
+            Attribute::Extractable(false),
+            Attribute::ValueLen(32.into()),
+            Attribute::Encrypt(true),
+            Attribute::Decrypt(true),
+        ],
+    );
+    made.map_err(|e| failed("cannot make an AES-256 key", label, &e))
 }
 
 fn log_in(module: &Path, label: &str, pin: &Pin) -> Result<Session, Failure> {
