@@ -105,6 +105,24 @@ impl Member {
         self.run(&args, COMMAND * 5)
     }
 
+    /// Sends to a room, with further arguments.
+    #[must_use]
+    pub fn send_room(&self, room: &str, more: &[&str]) -> Outcome {
+        let mut args = vec!["send", "--room", room];
+        args.extend(more);
+        self.run(&args, COMMAND * 5)
+    }
+
+    /// `picket room …`.
+    #[must_use]
+    pub fn room(&self, args: &[&str]) -> Outcome {
+        let mut command = Command::new(program("picket"));
+        command.arg("room").args(args).arg("--json").arg("--home").arg(&self.home).args(["--via", &self.via]);
+        let end = finish(&self.name, command, &self.log, COMMAND);
+        let lines = end.out.iter().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{l}: {e}"))).collect();
+        Outcome { end, lines }
+    }
+
     /// `picket inbox`, once.
     #[must_use]
     pub fn inbox(&self) -> Outcome {

@@ -1,8 +1,8 @@
 //! Names in the vault (spec §70.9). One letter, then indices and ids in fixed width, so that scans are in order.
 
 use alloc::vec::Vec;
-use picket_seal::{Lane, Slot};
 use picket_seal::room::{ChainId, RoomId};
+use picket_seal::{Lane, Slot};
 use picket_wire::{Index, MessageId};
 
 /// The home record.

@@ -133,9 +133,9 @@ impl<V: Vault> Endpoint<V> {
     fn why(&self, now: Instant, id: MessageId, record: &OutRecord) -> Why {
         match record.state() {
             State::Queued => self.why_queued(now, id, record),
-            State::Custody if record.to.is_room() => Why::InRoom {
-                gateway: record.custodian.map_or_else(|| "a gateway".to_string(), |g| self.name_of(g)),
-            },
+            State::Custody if record.to.is_room() => {
+                Why::InRoom { gateway: record.custodian.map_or_else(|| "a gateway".to_string(), |g| self.name_of(g)) }
+            }
             State::Custody => Why::InCustody {
                 gateway: record.custodian.map_or_else(|| "a gateway".to_string(), |g| self.name_of(g)),
             },

@@ -139,9 +139,7 @@ impl<V: Vault> Endpoint<V> {
     ) -> Result<OpenedLetter, OpenFail> {
         let first = self.home.open_envelope(envelope, Far::Refuse, batch);
         match first {
-            Err(OpenFail::NotYet) if self.may_go_far(now) => {
-                self.home.open_envelope(envelope, Far::Follow, batch)
-            }
+            Err(OpenFail::NotYet) if self.may_go_far(now) => self.home.open_envelope(envelope, Far::Follow, batch),
             other => other,
         }
     }
@@ -201,7 +199,10 @@ impl<V: Vault> Endpoint<V> {
                 self.tell(Event::PeerRenewed { from: header.source });
                 return Ok(Answer::Taken(None));
             }
-            (Class::Pairwise, Body::CannotOpen { .. } | Body::Renewed | Body::RoomState { .. } | Body::RoomWord { .. })
+            (
+                Class::Pairwise,
+                Body::CannotOpen { .. } | Body::Renewed | Body::RoomState { .. } | Body::RoomWord { .. },
+            )
             | (Class::Pairwise | Class::Housekeeping, Body::Attest { .. })
             | (Class::Housekeeping, Body::Text(_) | Body::File { .. })
             | (Class::Room, _) => {

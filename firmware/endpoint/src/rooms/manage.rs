@@ -47,8 +47,7 @@ impl<V: Vault> Endpoint<V> {
             return Err(RoomError::Compose(crate::error::ComposeError::TtlTooLong { max: longest }));
         }
         let most = draft.most.unwrap_or(u8::try_from(ROOM_MEMBERS_MAX).unwrap_or(u8::MAX));
-        let policy =
-            Policy { most, signed_only: draft.signed_only, lifetime: Lifetime::within(lifetime), retention };
+        let policy = Policy { most, signed_only: draft.signed_only, lifetime: Lifetime::within(lifetime), retention };
         let mut drawn = Zeroizing::new([0; 48]);
         random.fill(drawn.as_mut());
         let (id, secret) = drawn.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
@@ -81,7 +80,13 @@ impl<V: Vault> Endpoint<V> {
     ///
     /// # Errors
     /// [`RoomError`].
-    pub fn room_invite(&mut self, now: Instant, room: &str, member: &str, random: &mut dyn Random) -> Result<(), RoomError> {
+    pub fn room_invite(
+        &mut self,
+        now: Instant,
+        room: &str,
+        member: &str,
+        random: &mut dyn Random,
+    ) -> Result<(), RoomError> {
         self.turn(now, random);
         let (id, index) = (self.moderated(room)?, self.mission_member(member)?);
         if self.rooms.all.get(&id).is_some_and(|r| r.state.role(index).is_some()) {
@@ -94,7 +99,13 @@ impl<V: Vault> Endpoint<V> {
     ///
     /// # Errors
     /// [`RoomError`].
-    pub fn room_remove(&mut self, now: Instant, room: &str, member: &str, random: &mut dyn Random) -> Result<(), RoomError> {
+    pub fn room_remove(
+        &mut self,
+        now: Instant,
+        room: &str,
+        member: &str,
+        random: &mut dyn Random,
+    ) -> Result<(), RoomError> {
         self.turn(now, random);
         let id = self.moderated(room)?;
         let index = self.seated(id, member)?;
@@ -108,7 +119,13 @@ impl<V: Vault> Endpoint<V> {
     ///
     /// # Errors
     /// [`RoomError`].
-    pub fn room_promote(&mut self, now: Instant, room: &str, member: &str, random: &mut dyn Random) -> Result<(), RoomError> {
+    pub fn room_promote(
+        &mut self,
+        now: Instant,
+        room: &str,
+        member: &str,
+        random: &mut dyn Random,
+    ) -> Result<(), RoomError> {
         self.turn(now, random);
         let id = self.moderated(room)?;
         let index = self.seated(id, member)?;
@@ -303,8 +320,7 @@ impl<V: Vault> Endpoint<V> {
 
     /// Gateways are told which rooms to hand us.
     pub(super) fn listen_to_rooms(&mut self, now: Instant) -> Result<(), crate::listen::ListenError> {
-        let joined: Vec<Index> =
-            self.rooms.all.values().filter(|r| r.record.joined).map(|r| r.state.index).collect();
+        let joined: Vec<Index> = self.rooms.all.values().filter(|r| r.record.joined).map(|r| r.state.index).collect();
         self.listen(now, &joined)
     }
 

@@ -90,11 +90,8 @@ impl<V: Vault> Endpoint<V> {
                 told.then(|| seat.role == Role::Moderator || room.record.present.contains(&seat.index))
             },
         });
-        let alarms = room.record.alarms.iter().map(|a| RoomAlarm {
-            from: self.name_of(a.from),
-            forged: a.forged,
-            at: a.at,
-        });
+        let alarms =
+            room.record.alarms.iter().map(|a| RoomAlarm { from: self.name_of(a.from), forged: a.forged, at: a.at });
         RoomView {
             name: state.name().to_string(),
             index: state.index,

@@ -6,9 +6,7 @@ use crate::batch::Batch;
 use crate::endpoint::Endpoint;
 use crate::io::{Event, Random};
 use crate::keys;
-use crate::limits::{
-    FULL_RETRY, MAILBOX_BYTES_MAX, MAILBOX_MAX, NOT_YET_RETRY, ROOM_CHAINS_MAX, ROOM_KEY_RETRY,
-};
+use crate::limits::{FULL_RETRY, MAILBOX_BYTES_MAX, MAILBOX_MAX, NOT_YET_RETRY, ROOM_CHAINS_MAX, ROOM_KEY_RETRY};
 use crate::message::{Content, Trust};
 use crate::receive::{Answer, remaining};
 use crate::records::{InRecord, Kept, encode, encode_content};
@@ -18,9 +16,7 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use picket_seal::limits::{CANDIDATES_MAX, ROOM_CHAIN_STATE_MAX};
-use picket_seal::room::{
-    Attest, ChainId, Digest, RoomId, RoomOpenError, RoomReceiver, RoomSecret, Settled, Verdict,
-};
+use picket_seal::room::{Attest, ChainId, Digest, RoomId, RoomOpenError, RoomReceiver, RoomSecret, Settled, Verdict};
 use picket_seal::{Body, Far, OpenError, expand_epoch};
 use picket_wire::MessageId;
 use picket_wire::control::RefuseReason;

@@ -8,9 +8,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ComposeError;
 use crate::io::{Event, Random};
 use crate::keys;
-use crate::limits::{
-    ATTEST_PAUSE, HOP_LIMIT, OUTBOX_BYTES_MAX, OUTBOX_MAX, ROOM_PENDING_MAX, TTL_MIN,
-};
+use crate::limits::{ATTEST_PAUSE, HOP_LIMIT, OUTBOX_BYTES_MAX, OUTBOX_MAX, ROOM_PENDING_MAX, TTL_MIN};
 use crate::message::{Content, State, Step};
 use crate::outbox::{check_content, content_len};
 use crate::records::{Kept, OutRecord, OwedRecord, Sealing, encode, encode_content};
@@ -212,13 +210,7 @@ impl<V: Vault> Endpoint<V> {
         (run.len() >= ATTEST_MAX || ended || paused || !in_force).then_some(run)
     }
 
-    fn attest(
-        &mut self,
-        now: Instant,
-        id: RoomId,
-        run: &[Pending],
-        random: &mut dyn Random,
-    ) -> Result<(), VaultError> {
+    fn attest(&mut self, now: Instant, id: RoomId, run: &[Pending], random: &mut dyn Random) -> Result<(), VaultError> {
         let (Some(mut room), Some(first)) = (self.rooms.all.get(&id).cloned(), run.first()) else { return Ok(()) };
         room.record.pending.drain(..run.len().min(room.record.pending.len()));
         if run.iter().all(|p| p.signed) {

@@ -59,7 +59,11 @@ impl Net {
         Self { mission, devices, now, seed: seed * 2 + 1, seen: BTreeSet::new(), air: vec![], events: vec![] }
     }
 
-    fn with<T>(&mut self, at: usize, act: impl FnOnce(&mut Endpoint<RamVault>, Instant, &mut dyn crate::Random) -> T) -> T {
+    fn with<T>(
+        &mut self,
+        at: usize,
+        act: impl FnOnce(&mut Endpoint<RamVault>, Instant, &mut dyn crate::Random) -> T,
+    ) -> T {
         let mut seed = self.seed;
         let done = act(&mut self.devices[at], self.now, &mut random(&mut seed));
         self.seed = seed;

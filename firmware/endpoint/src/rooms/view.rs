@@ -202,14 +202,18 @@ impl fmt::Display for RoomError {
             }
             Self::NotSeated { name } => write!(f, "\"{name}\" is not in this room"),
             Self::Seated { name } => write!(f, "\"{name}\" is in this room already"),
-            Self::NotModerator => f.write_str("only a moderator of the room may do that: `picket room list` shows them"),
+            Self::NotModerator => {
+                f.write_str("only a moderator of the room may do that: `picket room list` shows them")
+            }
             Self::NotJoined => f.write_str("you are invited and have not joined: `picket room join` first"),
             Self::Full => f.write_str("the room has as many members as it may have: remove one first"),
             Self::TooMany => f.write_str("you are in as many rooms as a device may be: leave one first"),
             Self::LastModerator => {
                 f.write_str("you are the only moderator of this room: promote another one first, or remove all others")
             }
-            Self::NoKeys => f.write_str("the room's keys are not here yet; a moderator is asked for them: try again later"),
+            Self::NoKeys => {
+                f.write_str("the room's keys are not here yet; a moderator is asked for them: try again later")
+            }
             Self::TtlTooLong { max } => write!(f, "messages of this room live {} s at most", max.as_secs()),
             Self::Compose(e) => e.fmt(f),
             Self::Vault(e) => e.fmt(f),

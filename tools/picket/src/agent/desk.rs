@@ -1,9 +1,9 @@
 //! The holder of a home: one endpoint, its way to a gateway, and the clients it serves.
 
 use super::clients::{ClientId, Clients};
+use super::load::dice;
 use super::protocol::{Reach, Reply, Request};
 use super::way::{Happened, Ways};
-use super::load::dice;
 use super::{comparing, notes, rooms};
 use crate::error::{Exit, Failure};
 use crate::home::{Damage, State};

@@ -113,9 +113,10 @@ pub fn words(room: &str, event: &RoomEvent, name: impl Fn(picket_wire::Index) ->
         RoomEvent::Changed { by } => Some(format!("{} changed the room {room}: see `picket room list`", name(*by))),
         RoomEvent::Removed { by } => Some(format!("{} removed you from the room {room}", name(*by))),
         RoomEvent::Joined { member } => Some(format!("{} takes part in the room {room}", name(*member))),
-        RoomEvent::Alarm { from, forged } => {
-            Some(format!("ALARM in the room {room}: {}; trust only signed messages there", alarm(&name(*from), *forged)))
-        }
+        RoomEvent::Alarm { from, forged } => Some(format!(
+            "ALARM in the room {room}: {}; trust only signed messages there",
+            alarm(&name(*from), *forged)
+        )),
         RoomEvent::Settled { .. } => None,
     }
 }

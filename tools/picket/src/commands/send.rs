@@ -24,7 +24,10 @@ use zeroize::Zeroizing;
 /// As the exit codes say.
 pub async fn send(args: SendArgs, out: Output) -> Result<Exit, Failure> {
     if args.room.is_some() && args.wait.is_some_and(|w| w > Milestone::Custody) {
-        return Err(Failure::usage("the members of a room send no receipts", "wait for custody, or ask them to answer"));
+        return Err(Failure::usage(
+            "the members of a room send no receipts",
+            "wait for custody, or ask them to answer",
+        ));
     }
     let load = load(&args)?;
     let (home, session) = super::open(&args.attach, &out).await?;
@@ -185,7 +188,9 @@ impl Sending<'_> {
             _ => None,
         })
         .await?;
-        let ours = |row: &SentRow| row.to == self.args.recipient() && moment(&row.sent) >= moment(&self.since) && mark.fits(row);
+        let ours = |row: &SentRow| {
+            row.to == self.args.recipient() && moment(&row.sent) >= moment(&self.since) && mark.fits(row)
+        };
         if let Some(row) = rows.into_iter().rev().find(ours) {
             for step in &row.steps {
                 self.show(step)?;
@@ -212,8 +217,12 @@ impl Sending<'_> {
         self.states.push(row.state.clone());
         self.out.object(row)?;
         let reason = row.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
-        let to =
-            row.key.as_deref().filter(|_| first).map(|k| format!(" to {} ({k})", self.args.recipient())).unwrap_or_default();
+        let to = row
+            .key
+            .as_deref()
+            .filter(|_| first)
+            .map(|k| format!(" to {} ({k})", self.args.recipient()))
+            .unwrap_or_default();
         self.out.say(&format!("{} {}{to}{reason}", row.id, row.state))
     }
 }
