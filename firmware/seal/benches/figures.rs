@@ -186,7 +186,7 @@ fn epoch_change(mission: &Mission) -> (Duration, u32) {
         local: mission.local(),
         roster: &mission.roster,
         secrets: &mission.secrets[PEERS],
-        pairing: pairing,
+        pairing,
         activated: Some(0),
     };
     let mut sessions = 0;
