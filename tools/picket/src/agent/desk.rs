@@ -13,7 +13,7 @@ use crate::rows::{InboxRow, SentRow};
 use crate::trust::{Standing, Trust};
 use crate::vault::{self, HomeVault};
 use crate::via::Via;
-use picket_endpoint::{Content, Draft, Endpoint, Event, Input, OpenError, Output};
+use picket_endpoint::{Draft, Endpoint, Event, Input, OpenError, Output};
 use picket_node::gate::Emcon;
 use picket_roster::Roster;
 use picket_shell::clock::Clock;
