@@ -4,23 +4,25 @@ use crate::codec::{DecodeError, Reader, checked_name};
 use crate::device::{DeviceRequest, DeviceSecrets};
 use crate::file::{self, HeaderError};
 use crate::keyfill::{self, checksum};
-use crate::keys::{BadKey, PublicKey, derive_key_pair, mission_of, public_of, sign};
+use crate::keys::{BadKey, PublicKey, derive_key_pair, mission_of};
 use crate::limits;
 use crate::psk::{PairingSecret, PskError, expand};
 use crate::roster::{self, Padding, Roster, RosterError};
+use crate::signer::{self, Roots, Signer, SignerError};
 use crate::station::{EPOCH_KEYS_LEN, EpochKeys, Kind, STATION_LEN, Station, usable};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use picket_wire::{Index, MissionId};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
-/// AK and the roots from which the mission's shared secrets come. Kept offline. Erased on drop, never printed.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+/// AK, or whoever signs with it, and the roots from which the mission's shared secrets come. Kept offline. Erased on
+/// drop, never printed.
+#[derive(Clone)]
 pub struct AuthorityKey {
-    signing: [u8; 32],
-    pairing_root: [u8; 32],
-    network_root: [u8; 32],
+    signer: Arc<dyn Signer>,
+    roots: Roots,
 }
 
 /// A roster in the making: start with [`RosterDraft::new`] or from the one in force, enrol, sign.
@@ -81,6 +83,8 @@ pub enum DraftError {
     Secrets,
     /// Something is longer than the format allows.
     TooLong,
+    /// The authority's key did not sign.
+    Signer(SignerError),
 }
 
 /// Why an authority file is refused.
@@ -110,6 +114,7 @@ impl fmt::Display for DraftError {
             Self::Roster(e) => write!(f, "{e}"),
             Self::Secrets => f.write_str("the device secrets are not those of the station"),
             Self::TooLong => f.write_str("longer than the format allows"),
+            Self::Signer(e) => write!(f, "{e}"),
         }
     }
 }
@@ -119,6 +124,12 @@ impl core::error::Error for DraftError {}
 impl From<BadKey> for DraftError {
     fn from(_: BadKey) -> Self {
         Self::Key
+    }
+}
+
+impl From<SignerError> for DraftError {
+    fn from(e: SignerError) -> Self {
+        Self::Signer(e)
     }
 }
 
@@ -161,18 +172,24 @@ impl AuthorityKey {
             out
         };
         let (signing, _) = derive_key_pair(part(b"AK").as_ref())?;
-        Ok(Self { signing: *signing, pairing_root: *part(b"pairing"), network_root: *part(b"network") })
+        let roots = Roots { pairing: *part(b"pairing"), network: *part(b"network") };
+        Ok(Self { signer: signer::in_memory(&signing)?, roots })
     }
 
-    /// The file form: header, AK, roots. To be kept offline, under a passphrase.
+    /// An authority whose AK is elsewhere: in a token that signs (spec §30.14).
     #[must_use]
-    pub fn to_bytes(&self) -> Zeroizing<[u8; Self::LEN]> {
+    pub fn with_signer(signer: Arc<dyn Signer>, roots: Roots) -> Self {
+        Self { signer, roots }
+    }
+
+    /// The file form: header, AK, roots. To be kept offline, under a passphrase. None when AK never leaves a token.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<Zeroizing<[u8; Self::LEN]>> {
         let mut out = Zeroizing::new([0; Self::LEN]);
         out[..10].copy_from_slice(&file::AUTHORITY.header());
-        out[10..42].copy_from_slice(&self.signing);
-        out[42..74].copy_from_slice(&self.pairing_root);
-        out[74..].copy_from_slice(&self.network_root);
-        out
+        out[10..42].copy_from_slice(self.signer.secret()?.as_ref());
+        out[42..].copy_from_slice(self.roots.to_bytes().as_ref());
+        Some(out)
     }
 
     /// Reads the file form.
@@ -181,11 +198,30 @@ impl AuthorityKey {
     /// [`AuthorityError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, AuthorityError> {
         let mut r = Reader::new(file::AUTHORITY.open(bytes).map_err(AuthorityError::Header)?);
-        let mut part = || r.array::<32>().map_err(AuthorityError::Format);
-        let key = Self { signing: part()?, pairing_root: part()?, network_root: part()? };
+        let signing = Zeroizing::new(r.array::<32>().map_err(AuthorityError::Format)?);
+        let roots = Roots::from_bytes(&Zeroizing::new(r.array().map_err(AuthorityError::Format)?));
         r.end().map_err(AuthorityError::Format)?;
-        key.public().map_err(|BadKey| AuthorityError::Key)?;
-        Ok(key)
+        Ok(Self { signer: signer::in_memory(&signing).map_err(|BadKey| AuthorityError::Key)?, roots })
+    }
+
+    /// The roots, to be kept apart from a token that holds AK.
+    #[must_use]
+    pub const fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// Who signs with AK.
+    #[must_use]
+    pub fn signer(&self) -> &dyn Signer {
+        self.signer.as_ref()
+    }
+
+    /// Signs `message` in `domain` with AK.
+    ///
+    /// # Errors
+    /// [`SignerError`]; never for a key in memory.
+    pub fn sign(&self, domain: &[u8], message: &[u8]) -> Result<[u8; 64], SignerError> {
+        signer::sign_as(self.signer.as_ref(), domain, message)
     }
 
     /// AK's public half.
@@ -193,7 +229,7 @@ impl AuthorityKey {
     /// # Errors
     /// Never for a value of this type; kept as a value rather than a panic.
     pub fn public(&self) -> Result<PublicKey, BadKey> {
-        public_of(&self.signing)
+        Ok(self.signer.public())
     }
 
     /// The mission this key is the authority of.
@@ -208,7 +244,7 @@ impl AuthorityKey {
     #[must_use]
     pub fn network_key(&self, generation: u8) -> Zeroizing<[u8; 32]> {
         let mut out = Zeroizing::new([0; 32]);
-        expand(&self.network_root, &[b"PICKET-network", &[generation]], &mut out);
+        expand(&self.roots.network, &[b"PICKET-network", &[generation]], &mut out);
         out
     }
 
@@ -216,7 +252,7 @@ impl AuthorityKey {
     #[must_use]
     pub fn pairing(&self, member: Index, first_epoch: u32) -> PairingSecret {
         let mut out = Zeroizing::new([0; 32]);
-        expand(&self.pairing_root, &[b"PICKET-pairing", &member.0.to_be_bytes()], &mut out);
+        expand(&self.roots.pairing, &[b"PICKET-pairing", &member.0.to_be_bytes()], &mut out);
         PairingSecret::new(first_epoch, *out)
     }
 
@@ -395,7 +431,7 @@ impl RosterDraft {
         let (stations, keys) = self.tables()?;
         section(&mut out, roster::STATIONS, &[&self.next_index.to_be_bytes(), &stations])?;
         section(&mut out, roster::KEYS, &[&keys])?;
-        let signature = sign(&authority.signing, roster::DOMAIN, &out)?;
+        let signature = authority.sign(roster::DOMAIN, &out)?;
         out.extend_from_slice(&signature);
         Roster::verify(out.as_slice(), &public).map_err(DraftError::Roster)?;
         self.version = version;

@@ -235,6 +235,21 @@ fn checked_scalar(bytes: &[u8; 32]) -> Result<[u8; 32], BadKey> {
     p256::SecretKey::from_slice(bytes).map(|_| *bytes).map_err(|_| BadKey)
 }
 
+/// ECDSA P-256 over a SHA-256 digest, deterministic (RFC 6979): what [`sign`] signs, for whoever signs digests only.
+#[cfg(feature = "authority")]
+pub(crate) fn sign_digest(secret: &[u8; 32], digest: &[u8; 32]) -> Result<[u8; 64], BadKey> {
+    use p256::ecdsa::signature::hazmat::PrehashSigner;
+    let key = SigningKey::from_slice(secret).map_err(|_| BadKey)?;
+    let signature: Signature = key.sign_prehash(digest).map_err(|_| BadKey)?;
+    Ok(signature.to_bytes().into())
+}
+
+/// The digest that a signature of `message` in `domain` is over.
+#[cfg(feature = "authority")]
+pub(crate) fn signing_digest(domain: &[u8], message: &[u8]) -> [u8; 32] {
+    Sha256::digest(signed_digest(domain, message)).into()
+}
+
 /// What is signed: the domain, then SHA-256 of the message. The inner hash keeps large rosters out of the signer and
 /// gives every domain its own fixed-length form.
 fn signed_digest(domain: &[u8], message: &[u8]) -> [u8; 64] {

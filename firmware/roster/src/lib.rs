@@ -47,6 +47,8 @@ pub mod keys;
 pub mod limits;
 mod psk;
 mod roster;
+#[cfg(feature = "authority")]
+mod signer;
 mod station;
 mod verify;
 
@@ -60,5 +62,7 @@ pub use keyfill::{Keyfill, KeyfillError};
 pub use keys::{AgreementSecret, BadKey, IdentitySecret, PublicKey, link_key};
 pub use psk::{PairingSecret, Psk, PskError};
 pub use roster::{Padding, Roster, RosterError, Upgrade, UpgradeError, check_roster_format, upgrade};
+#[cfg(feature = "authority")]
+pub use signer::{Roots, Signer, SignerError, sign_as};
 pub use station::{EpochKeys, Kind, Station};
 pub use verify::{Digits, Fingerprint, SAFETY_WORDS, Safety};
