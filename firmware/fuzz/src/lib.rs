@@ -3,18 +3,20 @@
 mod codes;
 mod formats;
 mod links;
+mod safes;
 mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
 pub use formats::{roster_formats, seal_content, wire_control, wire_envelope, wire_frame};
 pub use links::{link_bytes, link_pair};
+pub use safes::safe_formats;
 pub use stores::{store_queue, store_table};
 
 /// A target: its name and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
     ("wire_control", wire_control),
@@ -26,4 +28,5 @@ pub const TARGETS: [Target; 11] = [
     ("link_pair", link_pair),
     ("store_queue", store_queue),
     ("store_table", store_table),
+    ("safe_formats", safe_formats),
 ];

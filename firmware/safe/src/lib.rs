@@ -9,6 +9,7 @@
 //! - [`sealed`]: small files under the data key.
 //! - [`deadman`]: how long nobody has given a sign of life.
 //! - [`line`]: a switch outside that asks for a wipe.
+//! - [`tpm`]: the half of a wrapping key that a TPM holds.
 //! - [`stop`]: ends the process that holds a device at this moment.
 //! - [`locked`] and [`harden`]: memory that is neither swapped nor dumped.
 //!
@@ -23,6 +24,7 @@ pub mod locked;
 pub mod sealed;
 pub mod slots;
 pub mod stop;
+pub mod tpm;
 pub mod wipe;
 
 /// Draws random bytes: the shell's source.

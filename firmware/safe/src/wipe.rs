@@ -115,9 +115,8 @@ fn overwrite(
 /// # Errors
 /// When the medium fails; the next start goes on.
 pub fn finish(disk: &mut dyn Disk, device: &Device, draw: Draw) -> io::Result<()> {
-    for path in &device.clear {
-        disk::scrub(disk, path)?;
-    }
+    // One that cannot be written over keeps the mark, and nothing else, from going.
+    let scrubbed: Vec<io::Result<()>> = device.clear.iter().map(|path| disk::scrub(disk, path)).collect();
     let Some(bytes) = read(disk, device)? else { return Ok(()) };
     if bytes.get(MARK) == Some(&QUIET) {
         return leave_decoy(disk, device, &bytes, draw);
@@ -127,6 +126,7 @@ pub fn finish(disk: &mut dyn Disk, device: &Device, draw: Draw) -> io::Result<()
             break;
         }
     }
+    scrubbed.into_iter().collect::<io::Result<()>>()?;
     gone(disk.remove(&device.key))?;
     disk.sync_folder(&device.folder)
 }

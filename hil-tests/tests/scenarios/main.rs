@@ -16,3 +16,4 @@ mod privacy;
 mod stores;
 mod verified;
 mod world;
+mod zeroize;
