@@ -28,6 +28,7 @@ mod hop;
 pub mod io;
 mod keys;
 pub mod limits;
+mod listen;
 mod mailbox;
 pub mod message;
 mod outbox;
@@ -43,6 +44,7 @@ mod way;
 pub use endpoint::Endpoint;
 pub use error::{BodyError, CannotSeal, ComposeError, CreateError, ImportError, MarkReadError, OpenError};
 pub use io::{Counters, Detached, Event, Input, Output, Random};
+pub use listen::ListenError;
 pub use message::{
     Body, Content, Draft, Incoming, IncomingState, Outgoing, RefusedBecause, Shown, State, Step, Trust, Why,
 };

@@ -51,3 +51,6 @@ pub const DEBTS_MAX: usize = 4096;
 /// Kept answers given to a link at once: so many are lost at most if the power fails before they are on air (their
 /// parcels are offered again then), and an answer that becomes due meanwhile waits for so many at most.
 pub const PAY_AHEAD: usize = 8;
+
+/// When a member whose word of listening is older than the one known comes back, if what it was told then was lost.
+pub const OUTDATED_RETRY: Duration = Duration::from_secs(10);

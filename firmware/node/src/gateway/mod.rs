@@ -12,6 +12,8 @@ mod custody;
 mod debts;
 mod dispatch;
 mod emission;
+mod fate;
+mod listening;
 mod meta;
 mod ports;
 mod published;
@@ -30,6 +32,7 @@ use alloc::vec::Vec;
 use attach::Attachments;
 use custody::Custody;
 use emission::Emissions;
+use listening::Listening;
 use meta::{Kind, Meta};
 use picket_relay::{ParcelKey, Relay};
 use picket_store::{Medium, OpenError, Queue, QueueLimits};
@@ -51,6 +54,7 @@ pub struct Gateway<M> {
     emission: Emissions,
     uplinks: Uplinks,
     attachments: Attachments,
+    listening: Listening,
     telling: Telling,
     counters: Counters,
     out: VecDeque<Output>,
@@ -91,6 +95,7 @@ impl<M: Medium> Gateway<M> {
             emission,
             uplinks: Uplinks::default(),
             attachments: Attachments::default(),
+            listening: Listening::default(),
             telling: Telling::default(),
             counters: Counters::default(),
             out: VecDeque::new(),
@@ -231,6 +236,7 @@ impl<M: Medium> Gateway<M> {
         for (key, kind, meta, precedence) in found {
             match (kind, meta) {
                 (Some(Kind::Claim), Some(_)) => self.recover_claim(now, key),
+                (Some(Kind::Listens), Some(_)) => self.recover_listens(now, key),
                 (Some(Kind::Debt), Some(_)) => self.recover_debt(now, key, precedence),
                 (Some(Kind::Message | Kind::Housekeeping | Kind::Control), Some(meta)) => {
                     self.relay.take(now, key, meta.destination, meta.ingress, precedence);
@@ -322,6 +328,9 @@ impl<M: Medium> Gateway<M> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod emission_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod listening_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;

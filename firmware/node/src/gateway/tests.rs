@@ -17,7 +17,7 @@ const GW2: Index = Index(11);
 const GW3: Index = Index(12);
 const UP: UplinkId = UplinkId(0);
 
-fn directory(me: Index) -> TestDirectory {
+pub(super) fn directory(me: Index) -> TestDirectory {
     TestDirectory::new(me, &[ALPHA, BRAVO], &[GW1, GW2, GW3])
 }
 
@@ -43,32 +43,32 @@ fn envelope(counter: u16, seconds: u32) -> Vec<u8> {
 }
 
 /// A gateway with everything it asked for, by kind.
-struct Rig {
-    gateway: Gateway<RamMedium>,
+pub(super) struct Rig {
+    pub(super) gateway: Gateway<RamMedium>,
     dir: TestDirectory,
-    now: Instant,
-    out: Vec<Output>,
+    pub(super) now: Instant,
+    pub(super) out: Vec<Output>,
 }
 
 impl Rig {
-    fn new(me: Index) -> Self {
+    pub(super) fn new(me: Index) -> Self {
         Self::on(me, RamMedium::default(), Instant(1_000_000))
     }
 
-    fn on(me: Index, medium: RamMedium, now: Instant) -> Self {
+    pub(super) fn on(me: Index, medium: RamMedium, now: Instant) -> Self {
         let config = GatewayConfig::default();
         let gateway = Gateway::open(config, me, medium, QueueLimits::default(), now, None).unwrap();
         Self { gateway, dir: directory(me), now, out: Vec::new() }
     }
 
-    fn tell(&mut self, input: Input<'_>) -> &mut Self {
+    pub(super) fn tell(&mut self, input: Input<'_>) -> &mut Self {
         self.gateway.handle(self.now, input, &self.dir);
         self.out.extend(core::iter::from_fn(|| self.gateway.poll()));
         self
     }
 
     /// Everything written becomes durable.
-    fn sync(&mut self) -> &mut Self {
+    pub(super) fn sync(&mut self) -> &mut Self {
         while let Some(at) = self.out.iter().position(|o| matches!(o, Output::Sync(_))) {
             let Output::Sync(ticket) = self.out.remove(at) else { unreachable!() };
             self.gateway.medium_mut();
@@ -77,13 +77,13 @@ impl Rig {
         self
     }
 
-    fn later(&mut self, seconds: u64) -> &mut Self {
+    pub(super) fn later(&mut self, seconds: u64) -> &mut Self {
         self.now += Duration::from_secs(seconds);
         self.tell(Input::Tick)
     }
 
     /// Payloads published since the last call, with handle and topic.
-    fn published(&mut self) -> Vec<(PublishId, [u8; 16], Vec<u8>)> {
+    pub(super) fn published(&mut self) -> Vec<(PublishId, [u8; 16], Vec<u8>)> {
         let (published, rest) = core::mem::take(&mut self.out)
             .into_iter()
             .partition(|o| matches!(o, Output::Publish { retain: false, .. }));
@@ -95,17 +95,17 @@ impl Rig {
         Vec::into_iter(published).map(parts).collect()
     }
 
-    fn settled(&self, delivery: u64) -> bool {
+    pub(super) fn settled(&self, delivery: u64) -> bool {
         self.out.contains(&Output::Settle(UP, DeliveryId(delivery)))
     }
 
-    fn count(&self, what: Count) -> u64 {
+    pub(super) fn count(&self, what: Count) -> u64 {
         self.gateway.counters().get(what)
     }
 }
 
 /// What `from` would publish for everybody.
-fn payload(from: Index, body: &[u8]) -> Vec<u8> {
+pub(super) fn payload(from: Index, body: &[u8]) -> Vec<u8> {
     let dir = directory(from);
     let prefix = from.0.to_be_bytes();
     let mut out = vec![0; 2 + body.len() + 7];
@@ -169,7 +169,7 @@ fn hand_to_first(one: &mut Rig) {
     one.out.remove(at.expect("the answer to GW3"));
 }
 
-fn control_payload(from: Index, body: &[u8]) -> Vec<u8> {
+pub(super) fn control_payload(from: Index, body: &[u8]) -> Vec<u8> {
     let dir = directory(from);
     let prefix = from.0.to_be_bytes();
     let mut out = vec![0; 2 + body.len() + 7];
