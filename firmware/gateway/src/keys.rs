@@ -8,9 +8,9 @@ use picket_safe::disk::{self, Files};
 use picket_safe::locked::Locked;
 use picket_safe::sealed::{Sealed, SealedError};
 use picket_safe::slots::{KeyFile, Opened, Opener, Owner, Protection, SlotsError};
+use picket_safe::stop;
 use picket_safe::tpm::{self, TpmError};
 use picket_safe::wipe::{self, Device, Manner};
-use picket_safe::stop;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -282,7 +282,8 @@ pub fn destroy(config: &Config) -> Result<Vec<String>, KeysError> {
     let failed = |e| KeysError::Io(device.folder.clone(), e);
     DirBuilder::new().recursive(true).mode(0o700).create(&device.folder).map_err(failed)?;
     let kept = wipe::destroy_key(&mut Files, &device, Manner::Open, draw, &mut extinguish).map_err(failed)?;
-    let mut left: Vec<String> = kept.map(|why| format!("the TPM keeps its half, which opens nothing: {why}")).into_iter().collect();
+    let mut left: Vec<String> =
+        kept.map(|why| format!("the TPM keeps its half, which opens nothing: {why}")).into_iter().collect();
     if let Err(e) = stop::holder(&config.gateway.control.path) {
         left.push(format!("the running picketd could not be ended ({e}): end it by hand, it has keys in memory"));
     }

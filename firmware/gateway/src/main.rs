@@ -119,7 +119,9 @@ fn import(file: &Path, keyfill: &Path, wrap: Wrap) -> ExitCode {
         text.push_str(&format!("  {}\n", file.display()));
     }
     if wrap == Wrap::File {
-        text.push_str("NOT protected: the wrapping key lies in that folder; whoever copies it has this gateway's keys\n");
+        text.push_str(
+            "NOT protected: the wrapping key lies in that folder; whoever copies it has this gateway's keys\n",
+        );
     }
     print(&text)
 }

@@ -7,6 +7,7 @@ use picket_roster::{
     AgreementSecret, Keyfill, KeyfillError, Kind, Roster, RosterError, Upgrade, UpgradeError, upgrade, verify_claim,
     verify_listens,
 };
+use picket_safe::locked::Locked;
 use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
@@ -50,6 +51,8 @@ pub enum MissionError {
     KeptConflict(PathBuf, UpgradeError),
     /// The roster in force does not list this gateway any more.
     Revoked,
+    /// The system gives no memory of its own for keys.
+    NoMemory(io::Error),
 }
 
 impl fmt::Display for MissionError {
@@ -77,6 +80,7 @@ impl fmt::Display for MissionError {
                 file.display()
             ),
             Self::KeptConflict(file, e) => write!(f, "{} against the keyfill: {e}", file.display()),
+            Self::NoMemory(e) => write!(f, "no memory for keys: {e}"),
             Self::Revoked => f.write_str("the roster in force does not list this gateway: it has been revoked"),
         }
     }
@@ -152,9 +156,9 @@ impl Material {
 /// The mission as this gateway sees it.
 pub struct Mission {
     me: Index,
-    agreement: AgreementSecret,
+    agreement: Locked<AgreementSecret>,
     id: MissionId,
-    net: NetKeys,
+    net: Locked<NetKeys>,
     mask: Mask,
     roster: Roster<Vec<u8>>,
     /// All indices of the roster but our own, by their low byte.
@@ -200,10 +204,10 @@ impl Mission {
         let net = fill.net_keys();
         let mission = Self {
             me: fill.own(),
-            agreement,
+            agreement: Locked::new(agreement).map_err(MissionError::NoMemory)?,
             id: fill.mission(),
             mask: Mask::new(&net),
-            net,
+            net: Locked::new(net).map_err(MissionError::NoMemory)?,
             by_low: by_low(&roster, fill.own()),
             roster,
             kept,

@@ -372,22 +372,14 @@ impl KeyFile {
         [0, 1].into_iter().find(own).ok_or(SlotsError::Wrong)
     }
 
-    fn put(
-        &mut self,
-        n: usize,
-        wrapping: &[u8; 32],
-        role: u8,
-        key: &[u8; 32],
-        draw: Draw,
-    ) -> Result<(), SlotsError> {
+    fn put(&mut self, n: usize, wrapping: &[u8; 32], role: u8, key: &[u8; 32], draw: Draw) -> Result<(), SlotsError> {
         let mut nonce = [0; NONCE];
         draw(&mut nonce).map_err(|_| SlotsError::System)?;
         let mut plain = Zeroizing::new([role; 33]);
         plain[1..].copy_from_slice(key);
         let aad = self.aad(n);
         let payload = Payload { msg: plain.as_ref(), aad: &aad };
-        let sealed =
-            cipher(n, wrapping).encrypt(&Nonce::from(nonce), payload).map_err(|_| SlotsError::System)?;
+        let sealed = cipher(n, wrapping).encrypt(&Nonce::from(nonce), payload).map_err(|_| SlotsError::System)?;
         let slot = slot_mut(&mut self.0, n);
         let (head, tail) = slot.split_at_mut(NONCE);
         head.copy_from_slice(&nonce);

@@ -173,7 +173,12 @@ mod inner {
         tpm.execute_with_nullauth_session(|tpm| tpm.nv_define_space(Provision::Owner, None, public)).map_err(refused)
     }
 
-    fn define_free(tpm: &mut Context, kind: NvIndexType, size: u16, draw: Draw) -> Result<(u32, NvIndexHandle), TpmError> {
+    fn define_free(
+        tpm: &mut Context,
+        kind: NvIndexType,
+        size: u16,
+        draw: Draw,
+    ) -> Result<(u32, NvIndexHandle), TpmError> {
         let mut last = TpmError::Gone;
         for _ in 0..TRIES {
             let nv = draw_index(draw)?;

@@ -11,10 +11,10 @@
 //! sync ahead of the key, as a torn overwrite could not be told from damage otherwise. A cut before it is durable finds
 //! the device whole, or wiping; nothing in between.
 
+use crate::Draw;
 use crate::disk::{self, Disk, gone};
 use crate::limits::{DEPTH_MAX, EMPTY_ROUNDS};
 use crate::slots::{self, KeyFile, LEN, MARK, Owner, Protection, SECRETS};
-use crate::Draw;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -90,7 +90,8 @@ impl Bench {
         let tmp = tempfile::tempdir().unwrap();
         let (dir, tpm) = (tmp.path().join("m"), Tpm::start(&tmp.path().join("tpm")));
         let home = dir.join("alpha");
-        let line = ["mission", "quickstart", text(&dir), "--members", "alpha,bravo", "--gateways", "gw1", "--unprotected"];
+        let line =
+            ["mission", "quickstart", text(&dir), "--members", "alpha,bravo", "--gateways", "gw1", "--unprotected"];
         assert_eq!(code(&tpm.picket(&line)), 0);
         let done = tpm.picket(&["home", "protect", "--with", "tpm", "--home", text(&home)]);
         assert_eq!(code(&done), 0, "{}", said(&done));

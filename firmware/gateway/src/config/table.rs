@@ -208,7 +208,9 @@ fn check(key: &Key, value: &DeValue<'_>) -> Option<Value> {
         Form::Address => text?.parse().ok().map(Value::Address),
         Form::HostPort => host_port(text?).map(|_| Value::Text(text.unwrap_or_default().to_owned())),
         Form::Url => url(text?).map(|_| Value::Text(text.unwrap_or_default().to_owned())),
-        Form::Line => text?.parse::<picket_safe::line::Place>().ok().map(|_| Value::Text(text.unwrap_or_default().to_owned())),
+        Form::Line => {
+            text?.parse::<picket_safe::line::Place>().ok().map(|_| Value::Text(text.unwrap_or_default().to_owned()))
+        }
         Form::Prefix => text.filter(|t| prefix(t)).map(|t| Value::Text(t.to_owned())),
     }
 }

@@ -51,7 +51,7 @@ impl Ends {
         }
         let line = match &config.zeroize.line {
             Some(place) => {
-                let line = place.open().map_err(|e| StartError::Keys(KeysError::Io("[zeroize] line".into(), e)))?;
+                let line = place.open().map_err(StartError::Line)?;
                 Some(watch(line).map_err(StartError::System)?)
             }
             None => None,
@@ -166,7 +166,10 @@ impl Ends {
             Verdict::Due => return Some("no sign of life from the operator in the dead man's time"),
             Verdict::Warning(left) if !self.warned => {
                 let minutes = left / 60_000;
-                tracing::warn!(minutes, "dead_man_near: this gateway zeroizes unless `picket gateway alive` comes first");
+                tracing::warn!(
+                    minutes,
+                    "dead_man_near: this gateway zeroizes unless `picket gateway alive` comes first"
+                );
                 self.warned = true;
             }
             Verdict::Fine(_) | Verdict::Warning(_) => {}

@@ -17,6 +17,8 @@ pub enum StartError {
     Keys(KeysError),
     /// This gateway was zeroized: now, or before and only finished now. Why.
     Zeroized(String),
+    /// The switch of `[zeroize]`.
+    Line(io::Error),
     /// TLS material of an uplink.
     Tls(String, tls::TlsError),
     /// A socket.
@@ -35,9 +37,9 @@ impl StartError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Mission(MissionError::State(..) | MissionError::KeptRoster(..) | MissionError::KeptConflict(..)) => 8,
-            Self::Keys(KeysError::Sealed(_) | KeysError::Slots(..)) => 8,
+            Self::Keys(KeysError::Sealed(_) | KeysError::Slots(..) | KeysError::Io(..)) => 8,
             Self::Zeroized(_) => 9,
-            Self::Keys(_) | Self::Mission(_) | Self::Tls(..) | Self::Socket(_) => 2,
+            Self::Keys(_) | Self::Line(_) | Self::Mission(_) | Self::Tls(..) | Self::Socket(_) => 2,
             Self::State(..) | Self::Store(..) => 8,
             Self::System(_) => 1,
         }
@@ -49,6 +51,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Mission(e) => e.fmt(f),
             Self::Keys(e) => e.fmt(f),
+            Self::Line(e) => write!(f, "[zeroize] line: {e}: a gateway must not run without its switch"),
             Self::Zeroized(why) => write!(f, "zeroized: {why}. Its keys are gone; have it enrolled again"),
             Self::Tls(uplink, e) => write!(f, "uplink {uplink}: {e}"),
             Self::Socket(e) => e.fmt(f),

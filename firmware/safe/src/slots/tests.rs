@@ -39,11 +39,8 @@ fn each_protection_opens_with_its_own_secret_only() {
     let tpm = KeyFile::under_tpm(Owner::Gateway, &DATA, &[3; 32], (1, 2), draw).unwrap();
     for file in [&plain, &phrase, &tpm] {
         let file = KeyFile::decode(file.bytes()).unwrap();
-        let results = [
-            file.open(&Opener::File),
-            file.open(&Opener::Passphrase(b"right")),
-            file.open(&Opener::Tpm(&[3; 32])),
-        ];
+        let results =
+            [file.open(&Opener::File), file.open(&Opener::Passphrase(b"right")), file.open(&Opener::Tpm(&[3; 32]))];
         for (n, result) in results.into_iter().enumerate() {
             if n == file.protection() as usize {
                 assert_eq!(key(result), DATA);
@@ -90,7 +87,11 @@ fn a_duress_passphrase_opens_to_duress_and_does_not_show() {
     assert!(matches!(duress.open(&Opener::Passphrase(b"duress")), Ok(Opened::Duress)));
     assert_eq!(key(duress.open(&Opener::Passphrase(b"right"))), DATA);
     assert_eq!(duress.open(&Opener::Passphrase(b"other")).unwrap_err(), SlotsError::Wrong);
-    assert_eq!(duress.with_duress(b"duress", b"x", draw).unwrap_err(), SlotsError::Wrong, "it is no owner's passphrase");
+    assert_eq!(
+        duress.with_duress(b"duress", b"x", draw).unwrap_err(),
+        SlotsError::Wrong,
+        "it is no owner's passphrase"
+    );
     // Both have the same length and header; the slots of either are noise to whoever has no passphrase.
     assert_eq!(duress.bytes()[..84], file.bytes()[..84]);
     for file in [&file, &duress] {

@@ -27,8 +27,8 @@ fn nothing(_: (u32, u32)) -> Result<(), String> {
 
 fn device() -> Device {
     Device {
-        folder: "/home".into(),
-        key: "/home/home.key".into(),
+        folder: "/device".into(),
+        key: "/device/home.key".into(),
         owner: Owner::Home,
         clear: vec!["/etc/gw1.keyfill".into(), "/etc/gw1.key".into()],
     }
@@ -38,9 +38,9 @@ fn full(file: &KeyFile) -> Sim {
     let device = device();
     Sim::default()
         .with(&device.key, file.bytes())
-        .with(Path::new("/home/state/00000001.seg"), b"ciphertext")
-        .with(Path::new("/home/state/lock"), b"")
-        .with(Path::new("/home/request"), b"public")
+        .with(Path::new("/device/state/00000001.seg"), b"ciphertext")
+        .with(Path::new("/device/state/lock"), b"")
+        .with(Path::new("/device/request"), b"public")
         .with(&device.clear[0], KEYFILL)
         .with(&device.clear[1], KEYFILL)
 }
@@ -50,8 +50,8 @@ fn whole(sim: &Sim, file: &KeyFile) -> bool {
     let there = names.len() == 6;
     let same = |p: &str, bytes: &[u8]| sim.read(Path::new(p), 0).is_ok_and(|b| b == bytes);
     there
-        && same("/home/home.key", file.bytes())
-        && same("/home/state/00000001.seg", b"ciphertext")
+        && same("/device/home.key", file.bytes())
+        && same("/device/state/00000001.seg", b"ciphertext")
         && same("/etc/gw1.keyfill", KEYFILL)
         && same("/etc/gw1.key", KEYFILL)
 }
@@ -163,7 +163,7 @@ fn a_quiet_wipe_leaves_a_home_that_looks_locked_wherever_the_power_failed() {
 
 #[test]
 fn a_device_without_a_key_file_is_wiped_too_and_what_a_tpm_keeps_is_said() {
-    let mut sim = Sim::default().with(&device().clear[0], KEYFILL).with(Path::new("/home/state/x"), b"x");
+    let mut sim = Sim::default().with(&device().clear[0], KEYFILL).with(Path::new("/device/state/x"), b"x");
     wipe(&mut sim).unwrap();
     assert!(sim.names().is_empty() && !sim.after_the_cut(3).holds(KEYFILL));
 

@@ -114,7 +114,10 @@ fn keys_line(keys: &KeysStatus) -> String {
     };
     if let Some(left) = keys.dead_man_left_ms {
         let near = if keys.warnings.iter().any(|w| w == "dead_man_near") { ", NEAR" } else { "" };
-        text.push_str(&format!("dead man   zeroizes in {}{near}, unless `picket gateway alive`\n", short(left / 1_000)));
+        text.push_str(&format!(
+            "dead man   zeroizes in {}{near}, unless `picket gateway alive`\n",
+            short(left / 1_000)
+        ));
     }
     text
 }

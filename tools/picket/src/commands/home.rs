@@ -78,7 +78,9 @@ pub fn duress(args: &DuressArgs, out: &Output) -> Result<(), Failure> {
     key::set_duress(home, &args.home.source(), passphrase.as_ref())?;
     out.object(&serde_json::json!({"duress": passphrase.is_some()}))?;
     out.say(match passphrase {
-        Some(_) => "The duress passphrase is set: given at any prompt, it destroys this home and looks like a wrong one.",
+        Some(_) => {
+            "The duress passphrase is set: given at any prompt, it destroys this home and looks like a wrong one."
+        }
         None => "There is no duress passphrase.",
     })
 }

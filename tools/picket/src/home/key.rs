@@ -71,9 +71,7 @@ fn available_kib() -> u64 {
 fn wrap(wrapping: &Wrapping, data: &Key) -> Result<KeyFile, Failure> {
     let wrapped = match wrapping {
         Wrapping::File => KeyFile::in_file(Owner::Home, data, draw),
-        Wrapping::Passphrase(passphrase, cost) => {
-            KeyFile::under_passphrase(Owner::Home, data, passphrase, *cost, draw)
-        }
+        Wrapping::Passphrase(passphrase, cost) => KeyFile::under_passphrase(Owner::Home, data, passphrase, *cost, draw),
         Wrapping::Tpm => {
             let (secret, nv) = tpm::make(draw).map_err(|e| tpm_failure(&e))?;
             KeyFile::under_tpm(Owner::Home, data, &secret, nv, draw)

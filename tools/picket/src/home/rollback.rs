@@ -17,7 +17,8 @@ pub fn check(opened: &mut Opened, nv: (u32, u32)) -> Result<(), Failure> {
     let shown = tpm::count(nv).map_err(failed)?;
     let kept = opened.state.get(COUNT)?.and_then(|value| read(&value)).filter(|(index, _)| *index == nv.1);
     if kept.is_some_and(|(_, count)| shown > count) {
-        let why = "this home was put back from a backup or is a copy: the TPM has counted on; its old keys are not used";
+        let why =
+            "this home was put back from a backup or is a copy: the TPM has counted on; its old keys are not used";
         let damage = opened.damage.get_or_insert_with(|| Damage { text: String::new(), stale: true });
         damage.stale = true;
         damage.text = if damage.text.is_empty() { why.to_owned() } else { format!("{why}; {}", damage.text) };
