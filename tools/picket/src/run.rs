@@ -43,6 +43,7 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Read(args) => return block_on(commands::read(args, *out)),
         Command::Verify(args) => return block_on(commands::verify(args, *out)),
         Command::Sent(args) => return block_on(commands::sent(args, *out)),
+        Command::Recover(args) => return block_on(commands::recover(args, *out)),
         Command::Emcon(args) => return block_on(commands::emcon(args, *out)),
         Command::Home(HomeCommand::Status(args)) => commands::home::status(&args, out)?,
         Command::Home(HomeCommand::Protect(args)) => commands::home::protect(&args, out)?,
