@@ -276,7 +276,11 @@ fn no_argument_takes_a_secret_itself() {
         for arg in command.get_arguments().filter(|a| a.get_action().takes_values()) {
             let name = arg.get_long().unwrap_or_default();
             if ["pass", "pin", "secret", "password"].iter().any(|word| name.contains(word)) {
-                assert!(name.ends_with("-file"), "--{name} of {} would be seen in the list of processes", command.get_name());
+                assert!(
+                    name.ends_with("-file"),
+                    "--{name} of {} would be seen in the list of processes",
+                    command.get_name()
+                );
                 *found += 1;
             }
         }

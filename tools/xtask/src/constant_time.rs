@@ -46,7 +46,14 @@ pub fn run() -> Result<(), String> {
         let found = innermost(&report);
         let (told, leaks): (Vec<_>, Vec<_>) = found.iter().partition(|f| case.outcomes.iter().any(|o| f.contains(o)));
         let good = if case.name == "leaky" { !leaks.is_empty() } else { leaks.is_empty() };
-        println!("{:<16} {:<5} {} reports, {} of them {}", case.name, if good { "ok" } else { "WRONG" }, found.len(), told.len(), case.why);
+        println!(
+            "{:<16} {:<5} {} reports, {} of them {}",
+            case.name,
+            if good { "ok" } else { "WRONG" },
+            found.len(),
+            told.len(),
+            case.why
+        );
         if !good {
             leaks.iter().for_each(|leak| println!("    {leak}"));
             wrong.push(case.name);
