@@ -192,7 +192,7 @@ fn a_closed_switch_and_a_dead_mans_time_end_a_gateway() {
 
     let mut gw2 = rig.gateway(Plan::new("gw2").more("\n[zeroize]\ndead_man = \"72h\"\n"));
     let left = |gw: &Gateway| gw.status()["keys"]["dead_man_left_ms"].as_u64().unwrap() / 3_600_000;
-    assert_eq!(left(&gw2), 71);
+    assert!(left(&gw2) >= 71);
     assert_eq!(gw2.stop(), 0);
     let alive = rig.mission("state/gw2/alive");
     spend(&alive, 71);
@@ -201,7 +201,7 @@ fn a_closed_switch_and_a_dead_mans_time_end_a_gateway() {
     let control = gw2.control().to_owned();
     let sign = Command::new(program("picket")).args(["gateway", "alive", "--control"]).arg(control).output().unwrap();
     assert!(sign.status.success(), "{}", String::from_utf8_lossy(&sign.stderr));
-    assert_eq!(left(&gw2), 71, "it began anew");
+    assert!(left(&gw2) >= 71, "it began anew");
     assert_eq!(gw2.stop(), 0);
     spend(&alive, 72);
     let ended = gw2.start_refused();

@@ -18,19 +18,21 @@ enum What {
     Library(&'static str),
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 10] = [
     Need { what: What::Program("mosquitto"), package: "mosquitto", purpose: "the broker of the scenarios" },
     Need { what: What::Program("mosquitto_pub"), package: "mosquitto-clients", purpose: "garbage on broker topics" },
     Need { what: What::Program("ip"), package: "iproute2", purpose: "network namespaces" },
     Need { what: What::Program("tc"), package: "iproute2", purpose: "rate-limited uplinks" },
     Need { what: What::Program("nft"), package: "nftables", purpose: "lossy uplinks" },
     Need { what: What::Program("swtpm"), package: "swtpm", purpose: "keys under a TPM" },
+    Need { what: What::Program("pkg-config"), package: "pkg-config", purpose: "finding tpm2-tss" },
     Need { what: What::Library("tss2-esys"), package: "libtss2-dev", purpose: "keys under a TPM" },
     Need {
         what: What::Module("cryptography"),
         package: "python3-cryptography",
         purpose: "the second implementation of sealing",
     },
+    Need { what: What::Program("softhsm2-util"), package: "softhsm2", purpose: "an authority's key in a token" },
 ];
 
 /// Installs what is missing, when this process may; otherwise says how to, and goes on.

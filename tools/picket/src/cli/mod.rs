@@ -15,8 +15,9 @@ pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, Links
 pub use home::{DeadManArgs, DuressArgs, HomeCommand, HomeOnlyArgs, ProtectArgs, With, ZeroizeArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, RecoverArgs, SendArgs, SentArgs};
 pub use provision::{
-    DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,
-    RadioOption, RosterCommand, RosterImportArgs,
+    DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionLogArgs, MissionNewArgs,
+    MissionShowArgs, ProtectArgs, QrArgs, QrOutArgs, QuickstartArgs, RadioOption, ReissueArgs, RemoveArgs,
+    RosterCommand, RosterImportArgs,
 };
 pub use verify::VerifyArgs;
 
@@ -67,6 +68,8 @@ pub enum Command {
     Device(DeviceCommand),
     /// Take the keyfill the authority made for this device.
     Join(JoinArgs),
+    /// Show a request, a sealed keyfill or a roster as QR codes.
+    Qr(QrArgs),
     /// Put a newer roster in force in a member's home.
     #[command(subcommand)]
     Roster(RosterCommand),
