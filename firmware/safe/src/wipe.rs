@@ -79,11 +79,8 @@ pub fn destroy_key(
             overwrite(disk, device, &bytes, draw, extinguish)
         }
         Some(_) | None => {
-            // No key file, or a ruin of one: a file that says nothing but that the wipe has begun. It cannot be a
-            // replacement by rename: what stood there must not live on under no name.
-            disk.create(&device.key, &slots::only_marked(device.owner, mark))?;
-            disk.sync(&device.key)?;
-            disk.sync_folder(&device.folder)?;
+            // No key file, or a ruin of one: a file that says nothing but that the wipe has begun, whole or not at all.
+            disk::replace(disk, &device.key, &slots::only_marked(device.owner, mark))?;
             Ok(None)
         }
     }

@@ -161,6 +161,30 @@ fn a_quiet_wipe_leaves_a_home_that_looks_locked_wherever_the_power_failed() {
     }
 }
 
+/// K-75.3-1 for a gateway that runs from a keyfill in clear.
+#[test]
+fn without_a_key_file_it_is_the_same_wherever_the_power_fails() {
+    let fresh = || Sim::default().with(&device().clear[0], KEYFILL).with(Path::new("/device/state/x"), b"x");
+    let mut uncut = fresh();
+    wipe(&mut uncut).unwrap();
+    for cut in 1..=uncut.steps {
+        for fate in 0..40 {
+            let mut sim = fresh();
+            sim.cut = Some(cut);
+            wipe(&mut sim).expect_err("the power went");
+            let mut sim = sim.after_the_cut(fate);
+            if resume(&mut sim, &device(), draw, &mut nothing).unwrap() {
+                assert!(!sim.after_the_cut(fate).holds(KEYFILL), "cut {cut}, fate {fate}");
+            } else if sim.names().contains_key(&device().clear[0]) {
+                assert_eq!(sim.read(&device().clear[0], 0).unwrap(), KEYFILL, "not begun: cut {cut}, fate {fate}");
+                assert!(sim.names().contains_key(Path::new("/device/state/x")));
+            } else {
+                assert!(!sim.holds(KEYFILL) && sim.names().is_empty(), "cut {cut}, fate {fate}: {:?}", sim.names());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_device_without_a_key_file_is_wiped_too_and_what_a_tpm_keeps_is_said() {
     let mut sim = Sim::default().with(&device().clear[0], KEYFILL).with(Path::new("/device/state/x"), b"x");

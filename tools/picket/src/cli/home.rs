@@ -12,7 +12,7 @@ pub enum HomeCommand {
     Status(HomeOnlyArgs),
     /// Wrap a home's key anew: under this machine's TPM, a passphrase, or a file. Nothing is encrypted again.
     #[command(after_help = PROTECT_HELP)]
-    Protect(ProtectArgs),
+    Protect(HomeProtectArgs),
     /// Set a second passphrase that destroys the home when it is given.
     #[command(after_help = DURESS_HELP)]
     Duress(DuressArgs),
@@ -69,7 +69,7 @@ pub enum With {
 
 /// Arguments of `home protect`.
 #[derive(Clone, Debug, Args)]
-pub struct ProtectArgs {
+pub struct HomeProtectArgs {
     /// Where the wrapping key is to be.
     #[arg(long)]
     pub with: With,

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
-pub use home::{DeadManArgs, DuressArgs, HomeCommand, HomeOnlyArgs, ProtectArgs, With, ZeroizeArgs};
+pub use home::{DeadManArgs, DuressArgs, HomeCommand, HomeOnlyArgs, HomeProtectArgs, With, ZeroizeArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, RecoverArgs, SendArgs, SentArgs};
 pub use provision::{
     DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionLogArgs, MissionNewArgs,

@@ -1,6 +1,6 @@
 //! `picket home …` and `picket zeroize`: keys at rest, and their end.
 
-use crate::cli::{DeadManArgs, DuressArgs, HomeOnlyArgs, ProtectArgs, With, ZeroizeArgs};
+use crate::cli::{DeadManArgs, DuressArgs, HomeOnlyArgs, HomeProtectArgs, With, ZeroizeArgs};
 use crate::error::Failure;
 use crate::home::{KEY, alive, key, wiping};
 use crate::output::Output;
@@ -45,7 +45,7 @@ pub fn status(args: &HomeOnlyArgs, out: &Output) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Locked, damaged, usage.
-pub fn protect(args: &ProtectArgs, out: &Output) -> Result<(), Failure> {
+pub fn protect(args: &HomeProtectArgs, out: &Output) -> Result<(), Failure> {
     let home = &args.home.home;
     wiping::resume(home)?;
     alive::check(home)?;
