@@ -18,3 +18,4 @@ mod provisioned;
 mod stores;
 mod verified;
 mod world;
+mod zeroize;
