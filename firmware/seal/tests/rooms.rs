@@ -18,10 +18,10 @@ use rooms::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-fn open(
-    chain: &mut RoomReceiver,
-    envelope: &[u8],
-) -> Result<(Vec<u8>, u32, Settled, bool, Vec<[u8; 8]>), RoomOpenError> {
+/// Content, counter, how sure it is, whether it was known, what it contradicts.
+type Read = (Vec<u8>, u32, Settled, bool, Vec<[u8; 8]>);
+
+fn open(chain: &mut RoomReceiver, envelope: &[u8]) -> Result<Read, RoomOpenError> {
     let mut out = vec![0; 4_096];
     let opened = chain.open(&Envelope::parse(envelope).unwrap(), &identity(0), Far::Refuse, &mut out)?;
     let (content, contradicted) = (opened.content.to_vec(), opened.contradicted.to_vec());
@@ -252,7 +252,7 @@ fn a_stored_chain_goes_on_and_is_bounded() {
     let mut newer = encode(&bravo);
     newer[0] = 2;
     assert!(RoomReceiver::decode(&newer).is_err());
-    assert!(UNSETTLED_MAX >= 4 * ATTEST_MAX);
+    const { assert!(UNSETTLED_MAX >= 4 * ATTEST_MAX) };
 }
 
 fn policy() -> Policy {

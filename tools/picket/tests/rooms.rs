@@ -85,7 +85,7 @@ fn what_cannot_be_is_refused_with_the_next_step() {
         (&["room", "create", "x", "--lifetime", "400d"], "lifetime"),
         (&["send", "--room", "none", "x"], "picket room list"),
         (&["send", "--room", "ops", "--wait", "read", "x"], "no receipts"),
-        (&["send", "--order", "--to", "bravo", "x"], "--room"),
+        (&["send", "--order", "--to", "bravo", "x"], "--to"),
         (&["send", "x"], "--to"),
     ] {
         let (code, _, err) = bench.alpha(args);

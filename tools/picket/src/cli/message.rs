@@ -34,7 +34,7 @@ pub struct SendArgs {
     #[arg(long, value_name = "ROOM", conflicts_with_all = ["to", "burn"])]
     pub room: Option<String>,
     /// Sign it at once, 65 bytes more: everybody in the room knows who said it as soon as it comes.
-    #[arg(long, requires = "room")]
+    #[arg(long, requires = "room", conflicts_with = "to")]
     pub order: bool,
     /// Urgency: override, flash, immediate, priority, routine or deferred.
     #[arg(long, value_name = "PRECEDENCE", default_value = "routine")]
