@@ -4,19 +4,21 @@ mod codes;
 mod formats;
 mod links;
 mod provisioning;
+mod safes;
 mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
 pub use formats::{roster_formats, seal_content, wire_control, wire_envelope, wire_frame};
 pub use links::{link_bytes, link_pair};
 pub use provisioning::{provision_formats, provision_parts};
+pub use safes::safe_formats;
 pub use stores::{store_queue, store_table};
 
 /// A target: its name and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
     ("wire_control", wire_control),
@@ -30,4 +32,5 @@ pub const TARGETS: [Target; 13] = [
     ("provision_parts", provision_parts),
     ("store_queue", store_queue),
     ("store_table", store_table),
+    ("safe_formats", safe_formats),
 ];
