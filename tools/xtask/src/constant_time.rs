@@ -31,10 +31,15 @@ const CASES: [Case; 8] = [
         within: Some("argon2"),
         why: "the same; and Argon2id, which in its second half reads where the passphrase says (RFC 9106)",
     },
-    case("p256-agreement", &["elliptic_curve::scalar", "from_bytes<p256"], "whether a secret is a scalar at all"),
+    // sec1's `point.rs` encodes the public half, and nothing else.
+    case(
+        "p256-agreement",
+        &["elliptic_curve::scalar", "from_bytes<p256", "src/point.rs"],
+        "whether a secret is a scalar at all, and its public half",
+    ),
     case(
         "p256-signature",
-        &["elliptic_curve::scalar", "from_bytes<p256", "from_scalars", "KGenerator", "unwrap<p256"],
+        &["elliptic_curve::scalar", "from_bytes<p256", "src/point.rs", "from_scalars", "KGenerator", "unwrap<p256"],
         "the same of the nonce and of both halves",
     ),
 ];
