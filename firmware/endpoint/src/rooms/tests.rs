@@ -116,7 +116,7 @@ impl Net {
     }
 
     fn pass(&mut self, span: Duration) {
-        self.now = self.now + span;
+        self.now += span;
         for at in 0..self.devices.len() {
             let wall = wall(self.now);
             self.with(at, |e, now, random| e.handle(now, Input::Wall(wall), random));
