@@ -10,7 +10,7 @@ use crate::offers::{Patience, Sent};
 use crate::pick::Pick;
 use alloc::vec::Vec;
 use picket_codes::shield::Level;
-use picket_wire::Index;
+use picket_wire::{Index, Precedence};
 use picket_wire::control::{Control, Prefixes};
 use picket_wire::envelope::{FLAG_TURN, set_flags};
 use picket_wire::frame::{Around, Head, Kind, ack_many_suffix, ack_suffix};
@@ -80,7 +80,10 @@ impl Link {
 
     /// Whether an answer, a report or a control message waits.
     fn small_talk(&self) -> bool {
-        self.answers.is_due() || !self.outbox.reports.is_empty() || !self.outbox.control.is_empty()
+        self.answers.is_due()
+            || !self.outbox.reports.is_empty()
+            || !self.outbox.control.is_empty()
+            || self.objects.waits()
     }
 
     /// Writes one frame; false when there is nothing to send that may leave. A frame without a key is skipped (true,
@@ -102,7 +105,12 @@ impl Link {
             self.outbox.control.pop_front();
             return true;
         }
-        match self.offers.pick(now, self.turn.spoken_to(now)) {
+        let pick = self.offers.pick(now, self.turn.spoken_to(now));
+        let urgent = pick.and_then(|p| self.offers.get(p.id())).is_some_and(|tx| tx.offer.precedence > Precedence::Immediate);
+        if !urgent && self.put_signed(now, keys, gate, out) {
+            return true;
+        }
+        match pick {
             Some(pick) => self.put_offer(now, keys, gate, out, pick),
             None => false,
         }

@@ -10,7 +10,7 @@ use picket_link::{Emcon, Emission, Gate, Keyring};
 use picket_store::Ticket;
 use picket_wire::control::Claim;
 use picket_wire::time::{Duration, Wall};
-use picket_wire::{Identity, Index, Precedence};
+use picket_wire::{Identity, Index, MissionId, Precedence};
 
 /// A link instance: one radio, cable or accepted connection. Chosen by the host, never reused in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,18 @@ pub trait Directory: Keyring {
     fn members(&self) -> Vec<Index>;
     /// Whether the member's signature on the claim verifies.
     fn verify_claim(&self, claim: &Claim) -> bool;
+    /// The mission, from which the names of the brokers' topics for signed objects follow; `None` where nobody carries any.
+    fn mission(&self) -> Option<MissionId> {
+        None
+    }
+    /// All who are revoked, ascending.
+    fn revoked(&self) -> Vec<Index> {
+        Vec::new()
+    }
+    /// Whether this index is revoked.
+    fn is_revoked(&self, index: Index) -> bool {
+        self.revoked().binary_search(&index).is_ok()
+    }
 }
 
 /// Fixed properties of a gateway.
@@ -170,6 +182,9 @@ pub enum Input<'a> {
     Wall(Option<Wall>),
     /// The directory has changed (a newer roster).
     RosterChanged,
+    /// The host has verified this signed object, and it is durable and in force: answers [`Output::Object`], and at start
+    /// for what was kept.
+    Object(Vec<u8>),
     /// Emission control: in force with this call, whatever else happens. Nothing that arrives can cause it; only the
     /// operator at the box does.
     Emcon(Emcon),
@@ -212,6 +227,9 @@ pub enum Output {
     Unsubscribe(UplinkId, [u8; 16]),
     /// Acknowledge this delivery to the broker.
     Settle(UplinkId, DeliveryId),
+    /// A signed object that is newer than the one in force: verify it, make it durable and put it in force, then say
+    /// [`Input::Object`]; or drop it.
+    Object(Vec<u8>),
     /// Something people may want in the log. Never secrets.
     Report(Report),
 }
@@ -256,6 +274,11 @@ pub enum Report {
     Damage {
         /// How many.
         records: u32,
+    },
+    /// The network key of this generation is in force.
+    Rekeyed {
+        /// Which.
+        generation: u8,
     },
     /// The store refused a write or a sync: custody is refused until it works again.
     StoreTrouble,

@@ -15,7 +15,8 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use crate::io::{Directory, StationKind};
+use crate::io::{Directory, LinkId, StationKind};
+use crate::objects::{Candidate, Objects, Say};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use picket_link::gate::Traffic;
@@ -85,6 +86,9 @@ pub enum Outcome {
     },
     /// A parcel arrived from a gateway: answer with [`Leaf::acknowledge`] or [`Leaf::refuse`].
     Arrived(Arrival),
+    /// A signed object that is newer than the one held: verify it, make it durable and put it in force, then call
+    /// [`Leaf::object`]; or drop it.
+    Object(Vec<u8>),
     /// The gateway took custody, or had already.
     Accepted {
         /// Which offer.
@@ -134,8 +138,12 @@ pub struct Leaf {
     stage: Stage,
     offered: BTreeSet<OfferId>,
     outcomes: VecDeque<Outcome>,
+    objects: Objects,
     transmitting: bool,
 }
+
+/// The leaf has one link.
+const LINK: LinkId = LinkId(0);
 
 impl Leaf {
     /// A leaf over a link that is down.
@@ -148,6 +156,7 @@ impl Leaf {
             stage: Stage::Down,
             offered: BTreeSet::new(),
             outcomes: VecDeque::new(),
+            objects: Objects::default(),
             transmitting: false,
         }
     }
@@ -156,6 +165,7 @@ impl Leaf {
     pub fn up(&mut self, now: Instant) {
         self.down(now);
         self.link.up(now);
+        self.objects.link_up(LINK);
         self.stage = Stage::Searching(Searching::begin(now));
     }
 
@@ -163,6 +173,7 @@ impl Leaf {
     pub fn down(&mut self, now: Instant) {
         self.leave(Lost::LinkDown);
         self.link.down(now);
+        self.objects.link_down(LINK);
         self.stage = Stage::Down;
         self.transmitting = false;
     }
@@ -256,6 +267,12 @@ impl Leaf {
         }
     }
 
+    /// An object that the owner has verified, durable and in force: answers [`Outcome::Object`], and at the beginning for
+    /// what was kept.
+    pub fn object(&mut self, now: Instant, me: Index, object: Vec<u8>) {
+        self.objects.hold(now, me, object);
+    }
+
     /// Answers an arrival that is durable now, with the delivered token when it was for us and opened.
     pub fn acknowledge(&mut self, now: Instant, owed: Owed, delivered: Option<Token>) {
         self.link.acknowledge(now, owed, delivered, Duration::ZERO);
@@ -269,6 +286,7 @@ impl Leaf {
     /// The next thing to do or to tell; call until `None`.
     pub fn poll(&mut self, now: Instant, directory: &dyn Directory) -> Option<Outcome> {
         self.run_timers(now, directory.me());
+        self.say_objects(now);
         while let Some(event) = self.link.poll_event() {
             self.on_event(now, event, directory);
         }
@@ -287,10 +305,8 @@ impl Leaf {
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         let link = if self.transmitting || matches!(self.stage, Stage::Down) { None } else { self.link.next_wake() };
-        match (link, self.stage.due(&self.config).filter(|_| self.may_show())) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let stage = self.stage.due(&self.config).filter(|_| self.may_show());
+        [link, stage, self.objects.next_wake()].into_iter().flatten().min()
     }
 
     /// Where it stands.
@@ -343,7 +359,37 @@ impl Leaf {
                     });
                 }
             }
+            Event::Object(object) => {
+                if self.objects.candidate(now, Some(LINK), &object) == Candidate::Verify {
+                    self.outcomes.push_back(Outcome::Object(object));
+                }
+            }
+            Event::Have(have) => self.objects.heard_have(now, directory.me(), LINK, &have),
+            Event::Generation(bits) => {
+                self.objects.other_generation(now, directory.me(), LINK, bits, directory.net().generation);
+            }
             Event::Control { from, message } => self.on_control(now, from, message, directory),
+        }
+    }
+
+    /// Says what is due of signed objects.
+    fn say_objects(&mut self, now: Instant) {
+        for (id, say) in self.objects.due(now) {
+            match say {
+                Say::Have if self.may_show() => self.link.say_have(now, &self.objects.have()),
+                // Only worth saying at once.
+                Say::Have => {}
+                Say::Push(kind) => {
+                    let free = !self.gate.is_closed() && !self.link.objects_wait();
+                    match self.objects.get(kind).filter(|_| free) {
+                        Some(object) => {
+                            let more = self.link.push_object(now, object);
+                            self.objects.pushed(now, id, kind, more);
+                        }
+                        None => self.objects.postponed(now, id, kind),
+                    }
+                }
+            }
         }
     }
 

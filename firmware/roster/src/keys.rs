@@ -89,7 +89,17 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`], also when this key is not a point of the curve.
     pub fn verify(&self, domain: &[u8], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        verify_plain(&self.0, &signed_digest(domain, message), signature)
+        verify_plain(&self.0, &digest_of(domain, &[message]), signature)
+    }
+
+    /// As [`Self::verify`], over a message in parts.
+    pub(crate) fn verify_parts(
+        &self,
+        domain: &[u8],
+        message: &[&[u8]],
+        signature: &[u8; 64],
+    ) -> Result<(), BadSignature> {
+        verify_plain(&self.0, &digest_of(domain, message), signature)
     }
 
     /// Whether the form can be right: length is, first byte is `02` or `03`.
@@ -127,7 +137,7 @@ impl IdentitySecret {
     /// # Errors
     /// Never for a value of this type; kept as a value rather than a panic.
     pub fn sign(&self, domain: &[u8], message: &[u8]) -> Result<[u8; 64], BadKey> {
-        sign(&self.0, domain, message)
+        sign(&self.0, domain, &[message])
     }
 }
 
@@ -219,9 +229,9 @@ fn verify_plain(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), B
     key.verify(message, &signature).map_err(|_| BadSignature)
 }
 
-pub(crate) fn sign(secret: &[u8; 32], domain: &[u8], message: &[u8]) -> Result<[u8; 64], BadKey> {
+pub(crate) fn sign(secret: &[u8; 32], domain: &[u8], message: &[&[u8]]) -> Result<[u8; 64], BadKey> {
     let key = SigningKey::from_slice(secret).map_err(|_| BadKey)?;
-    let signature: Signature = key.sign(&signed_digest(domain, message));
+    let signature: Signature = key.sign(&digest_of(domain, message));
     Ok(signature.to_bytes().into())
 }
 
@@ -237,10 +247,11 @@ fn checked_scalar(bytes: &[u8; 32]) -> Result<[u8; 32], BadKey> {
 
 /// What is signed: the domain, then SHA-256 of the message. The inner hash keeps large rosters out of the signer and
 /// gives every domain its own fixed-length form.
-fn signed_digest(domain: &[u8], message: &[u8]) -> [u8; 64] {
+fn digest_of(domain: &[u8], message: &[&[u8]]) -> [u8; 64] {
     let mut out = [0u8; 64];
     out[..32].copy_from_slice(&Sha256::digest(domain));
-    out[32..].copy_from_slice(&Sha256::digest(message));
+    let hash = message.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part));
+    out[32..].copy_from_slice(&hash.finalize());
     out
 }
 

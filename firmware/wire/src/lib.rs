@@ -15,6 +15,7 @@ pub mod keys;
 pub mod lifetime;
 pub mod limits;
 pub mod precedence;
+pub mod signed;
 pub mod time;
 
 pub use ids::{Identity, Index, MessageId, MissionId};

@@ -222,6 +222,8 @@ impl World {
             Output::Recall(_) => {}
             Output::RecordAirtime(_) => self.gateways[n].tell(now, Input::AirtimeRecorded(true)),
             Output::Settle(_, delivery) => self.broker.settle(n, delivery),
+            // Nobody signs objects in this world.
+            Output::Object(_) => {}
             Output::Report(_) => {}
         }
     }

@@ -13,6 +13,7 @@ mod debts;
 mod dispatch;
 mod emission;
 mod meta;
+mod objects;
 mod ports;
 mod published;
 mod quality;
@@ -30,6 +31,7 @@ use alloc::vec::Vec;
 use attach::Attachments;
 use custody::Custody;
 use emission::Emissions;
+use crate::objects::Objects;
 use meta::{Kind, Meta};
 use picket_relay::{ParcelKey, Relay};
 use picket_store::{Medium, OpenError, Queue, QueueLimits};
@@ -52,6 +54,7 @@ pub struct Gateway<M> {
     uplinks: Uplinks,
     attachments: Attachments,
     telling: Telling,
+    objects: Objects,
     counters: Counters,
     out: VecDeque<Output>,
     host: Host,
@@ -92,6 +95,7 @@ impl<M: Medium> Gateway<M> {
             uplinks: Uplinks::default(),
             attachments: Attachments::default(),
             telling: Telling::default(),
+            objects: Objects::default(),
             counters: Counters::default(),
             out: VecDeque::new(),
             host: Host { wall, stopping: false, store_trouble: false, expire_after: Instant::ZERO },
@@ -132,6 +136,7 @@ impl<M: Medium> Gateway<M> {
             self.telling.next_wake(),
             self.emission.next_wake(),
             self.next_expiry(),
+            self.next_object(),
             Some(queue.wake_at()).filter(|at| *at != Instant::FAR),
         ]
         .into_iter()
@@ -193,6 +198,7 @@ impl<M: Medium> Gateway<M> {
             Input::Published { uplink, publish, matched } => self.published(now, uplink, publish, matched),
             Input::Arrived { uplink, delivery, payload } => self.uplink_arrived(now, uplink, delivery, payload, dir),
             Input::Wall(wall) => self.wall(now, wall),
+            Input::Object(object) => self.object_in_force(now, object, dir),
             Input::RosterChanged => self.subscribe_all(dir),
             Input::Drain => self.host.stopping = true,
         }
@@ -209,6 +215,7 @@ impl<M: Medium> Gateway<M> {
         }
         self.greet(now);
         self.offer_claims(now);
+        self.say_objects(now, dir);
         self.dispatch(now, dir);
         self.say_drained(now);
         self.maintain(now);
@@ -257,6 +264,7 @@ impl<M: Medium> Gateway<M> {
     fn port_up(&mut self, now: Instant, link: LinkId) {
         if let Some(port) = self.ports.get_mut(&link) {
             port.opened(now);
+            self.objects.link_up(link);
             self.refresh_port(now, link);
         }
     }
@@ -265,6 +273,7 @@ impl<M: Medium> Gateway<M> {
         if let Some(port) = self.ports.get_mut(&link) {
             port.closed(now, why);
             port.usable = false;
+            self.objects.link_down(link);
             self.relay.port_down(now, link.0);
         }
     }
@@ -273,6 +282,7 @@ impl<M: Medium> Gateway<M> {
         if let Some(port) = self.ports.remove(&link) {
             self.counters.keep_link(port.link.counters());
         }
+        self.objects.link_down(link);
         self.relay.port_removed(now, link.0);
         self.attachments.port_removed(link.0);
         self.telling.port_removed(link);
