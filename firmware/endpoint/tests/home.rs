@@ -256,7 +256,7 @@ fn a_newer_roster_with_other_keys_for_us_is_refused_and_one_with_other_keys_for_
         signed[at] ^= 1;
         signed[13] += 1;
         assert_eq!(old.version() + 1, u32::from(signed[13]), "the last byte of the version");
-        let secret: [u8; 32] = authority.to_bytes()[10..42].try_into().unwrap();
+        let secret: [u8; 32] = authority.to_bytes().unwrap()[10..42].try_into().unwrap();
         let signature = IdentitySecret::from_bytes(&secret).unwrap().sign(b"PICKET-roster", &signed).unwrap();
         [signed, signature.to_vec()].concat()
     };

@@ -4,24 +4,26 @@ use crate::codec::{DecodeError, Reader, checked_name};
 use crate::device::{DeviceRequest, DeviceSecrets};
 use crate::file::{self, HeaderError};
 use crate::keyfill::{self, checksum};
-use crate::keys::{BadKey, PublicKey, derive_key_pair, mission_of, public_of, sign};
+use crate::keys::{BadKey, PublicKey, derive_key_pair, mission_of};
 use crate::limits;
 use crate::psk::{PairingSecret, PskError, expand};
 use crate::revoked::Revoked;
 use crate::roster::{self, Padding, Roster, RosterError};
+use crate::signer::{self, Roots, Signer, SignerError};
 use crate::station::{EPOCH_KEYS_LEN, EpochKeys, Kind, STATION_LEN, Station, usable};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use picket_wire::{Index, MissionId};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
-/// AK and the roots from which the mission's shared secrets come. Kept offline. Erased on drop, never printed.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+/// AK, or whoever signs with it, and the roots from which the mission's shared secrets come. Kept offline. Erased on
+/// drop, never printed.
+#[derive(Clone)]
 pub struct AuthorityKey {
-    signing: [u8; 32],
-    pairing_root: [u8; 32],
-    network_root: [u8; 32],
+    signer: Arc<dyn Signer>,
+    roots: Roots,
 }
 
 /// A roster in the making: start with [`RosterDraft::new`] or from the one in force, enrol, sign.
@@ -89,6 +91,8 @@ pub enum DraftError {
     TooManyRevoked,
     /// Not k of n keys, each there once.
     Revokers,
+    /// The authority's key did not sign.
+    Signer(SignerError),
 }
 
 /// Why an authority file is refused.
@@ -120,6 +124,7 @@ impl fmt::Display for DraftError {
             Self::TooLong => f.write_str("longer than the format allows"),
             Self::TooManyRevoked => f.write_str("this mission can revoke no more: begin a new one"),
             Self::Revokers => f.write_str("revokers are 1 to 16 keys, each once, and k is 1 to as many as there are"),
+            Self::Signer(e) => write!(f, "{e}"),
         }
     }
 }
@@ -129,6 +134,12 @@ impl core::error::Error for DraftError {}
 impl From<BadKey> for DraftError {
     fn from(_: BadKey) -> Self {
         Self::Key
+    }
+}
+
+impl From<SignerError> for DraftError {
+    fn from(e: SignerError) -> Self {
+        Self::Signer(e)
     }
 }
 
@@ -171,18 +182,24 @@ impl AuthorityKey {
             out
         };
         let (signing, _) = derive_key_pair(part(b"AK").as_ref())?;
-        Ok(Self { signing: *signing, pairing_root: *part(b"pairing"), network_root: *part(b"network") })
+        let roots = Roots { pairing: *part(b"pairing"), network: *part(b"network") };
+        Ok(Self { signer: signer::in_memory(&signing)?, roots })
     }
 
-    /// The file form: header, AK, roots. To be kept offline, under a passphrase.
+    /// An authority whose AK is elsewhere: in a token that signs (spec §30.14).
     #[must_use]
-    pub fn to_bytes(&self) -> Zeroizing<[u8; Self::LEN]> {
+    pub fn with_signer(signer: Arc<dyn Signer>, roots: Roots) -> Self {
+        Self { signer, roots }
+    }
+
+    /// The file form: header, AK, roots. To be kept offline, under a passphrase. None when AK never leaves a token.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<Zeroizing<[u8; Self::LEN]>> {
         let mut out = Zeroizing::new([0; Self::LEN]);
         out[..10].copy_from_slice(&file::AUTHORITY.header());
-        out[10..42].copy_from_slice(&self.signing);
-        out[42..74].copy_from_slice(&self.pairing_root);
-        out[74..].copy_from_slice(&self.network_root);
-        out
+        out[10..42].copy_from_slice(self.signer.secret()?.as_ref());
+        out[42..].copy_from_slice(self.roots.to_bytes().as_ref());
+        Some(out)
     }
 
     /// Reads the file form.
@@ -191,11 +208,30 @@ impl AuthorityKey {
     /// [`AuthorityError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, AuthorityError> {
         let mut r = Reader::new(file::AUTHORITY.open(bytes).map_err(AuthorityError::Header)?);
-        let mut part = || r.array::<32>().map_err(AuthorityError::Format);
-        let key = Self { signing: part()?, pairing_root: part()?, network_root: part()? };
+        let signing = Zeroizing::new(r.array::<32>().map_err(AuthorityError::Format)?);
+        let roots = Roots::from_bytes(&Zeroizing::new(r.array().map_err(AuthorityError::Format)?));
         r.end().map_err(AuthorityError::Format)?;
-        key.public().map_err(|BadKey| AuthorityError::Key)?;
-        Ok(key)
+        Ok(Self { signer: signer::in_memory(&signing).map_err(|BadKey| AuthorityError::Key)?, roots })
+    }
+
+    /// The roots, to be kept apart from a token that holds AK.
+    #[must_use]
+    pub const fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// Who signs with AK.
+    #[must_use]
+    pub fn signer(&self) -> &dyn Signer {
+        self.signer.as_ref()
+    }
+
+    /// Signs `message` in `domain` with AK.
+    ///
+    /// # Errors
+    /// [`SignerError`]; never for a key in memory.
+    pub fn sign(&self, domain: &[u8], message: &[u8]) -> Result<[u8; 64], SignerError> {
+        signer::sign_as(self.signer.as_ref(), domain, message)
     }
 
     /// AK's public half.
@@ -203,7 +239,7 @@ impl AuthorityKey {
     /// # Errors
     /// Never for a value of this type; kept as a value rather than a panic.
     pub fn public(&self) -> Result<PublicKey, BadKey> {
-        public_of(&self.signing)
+        Ok(self.signer.public())
     }
 
     /// The mission this key is the authority of.
@@ -215,11 +251,7 @@ impl AuthorityKey {
     }
 
     pub(crate) const fn network_root(&self) -> &[u8; 32] {
-        &self.network_root
-    }
-
-    pub(crate) const fn signing(&self) -> &[u8; 32] {
-        &self.signing
+        &self.roots.network
     }
 
     /// The network key NK of a generation: the first one from the network root, later ones from their seeds.
@@ -229,7 +261,7 @@ impl AuthorityKey {
             return self.seed(generation).network_key(generation);
         }
         let mut out = Zeroizing::new([0; 32]);
-        expand(&self.network_root, &[b"PICKET-network", &[generation]], &mut out);
+        expand(&self.roots.network, &[b"PICKET-network", &[generation]], &mut out);
         out
     }
 
@@ -237,7 +269,7 @@ impl AuthorityKey {
     #[must_use]
     pub fn pairing(&self, member: Index, first_epoch: u32) -> PairingSecret {
         let mut out = Zeroizing::new([0; 32]);
-        expand(&self.pairing_root, &[b"PICKET-pairing", &member.0.to_be_bytes()], &mut out);
+        expand(&self.roots.pairing, &[b"PICKET-pairing", &member.0.to_be_bytes()], &mut out);
         PairingSecret::new(first_epoch, *out)
     }
 
@@ -432,7 +464,7 @@ impl RosterDraft {
         section(&mut out, roster::STATIONS, &[&self.next_index.to_be_bytes(), &stations])?;
         section(&mut out, roster::KEYS, &[&keys])?;
         self.revocation_sections(&mut out)?;
-        let signature = sign(&authority.signing, roster::DOMAIN, &[&out])?;
+        let signature = authority.sign(roster::DOMAIN, &out)?;
         out.extend_from_slice(&signature);
         Roster::verify(out.as_slice(), &public).map_err(DraftError::Roster)?;
         self.version = version;

@@ -89,7 +89,7 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`], also when this key is not a point of the curve.
     pub fn verify(&self, domain: &[u8], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        verify_plain(&self.0, &digest_of(domain, &[message]), signature)
+        verify_plain(&self.0, &signed_digest(domain, message), signature)
     }
 
     /// As [`Self::verify`], over a message in parts.
@@ -137,7 +137,7 @@ impl IdentitySecret {
     /// # Errors
     /// Never for a value of this type; kept as a value rather than a panic.
     pub fn sign(&self, domain: &[u8], message: &[u8]) -> Result<[u8; 64], BadKey> {
-        sign(&self.0, domain, &[message])
+        sign(&self.0, domain, message)
     }
 }
 
@@ -229,9 +229,9 @@ fn verify_plain(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), B
     key.verify(message, &signature).map_err(|_| BadSignature)
 }
 
-pub(crate) fn sign(secret: &[u8; 32], domain: &[u8], message: &[&[u8]]) -> Result<[u8; 64], BadKey> {
+pub(crate) fn sign(secret: &[u8; 32], domain: &[u8], message: &[u8]) -> Result<[u8; 64], BadKey> {
     let key = SigningKey::from_slice(secret).map_err(|_| BadKey)?;
-    let signature: Signature = key.sign(&digest_of(domain, message));
+    let signature: Signature = key.sign(&signed_digest(domain, message));
     Ok(signature.to_bytes().into())
 }
 
@@ -245,8 +245,27 @@ fn checked_scalar(bytes: &[u8; 32]) -> Result<[u8; 32], BadKey> {
     p256::SecretKey::from_slice(bytes).map(|_| *bytes).map_err(|_| BadKey)
 }
 
+/// ECDSA P-256 over a SHA-256 digest, deterministic (RFC 6979): what [`sign`] signs, for whoever signs digests only.
+#[cfg(feature = "authority")]
+pub(crate) fn sign_digest(secret: &[u8; 32], digest: &[u8; 32]) -> Result<[u8; 64], BadKey> {
+    use p256::ecdsa::signature::hazmat::PrehashSigner;
+    let key = SigningKey::from_slice(secret).map_err(|_| BadKey)?;
+    let signature: Signature = key.sign_prehash(digest).map_err(|_| BadKey)?;
+    Ok(signature.to_bytes().into())
+}
+
+/// The digest that a signature of `message` in `domain` is over.
+#[cfg(feature = "authority")]
+pub(crate) fn signing_digest(domain: &[u8], message: &[u8]) -> [u8; 32] {
+    Sha256::digest(signed_digest(domain, message)).into()
+}
+
 /// What is signed: the domain, then SHA-256 of the message. The inner hash keeps large rosters out of the signer and
 /// gives every domain its own fixed-length form.
+fn signed_digest(domain: &[u8], message: &[u8]) -> [u8; 64] {
+    digest_of(domain, &[message])
+}
+
 fn digest_of(domain: &[u8], message: &[&[u8]]) -> [u8; 64] {
     let mut out = [0u8; 64];
     out[..32].copy_from_slice(&Sha256::digest(domain));

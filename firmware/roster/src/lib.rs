@@ -52,6 +52,8 @@ mod revoked;
 #[cfg(feature = "authority")]
 pub mod revoking;
 mod roster;
+#[cfg(feature = "authority")]
+mod signer;
 mod station;
 pub mod tree;
 mod verify;
@@ -71,5 +73,7 @@ pub use revoked::{Full, Revoked};
 #[cfg(feature = "authority")]
 pub use revoking::{Draft as RevokeDraft, RevokerSecret};
 pub use roster::{Padding, Roster, RosterError, Upgrade, UpgradeError, check_roster_format, upgrade};
+#[cfg(feature = "authority")]
+pub use signer::{Roots, Signer, SignerError, sign_as};
 pub use station::{EpochKeys, Kind, Station};
 pub use verify::{Digits, Fingerprint, SAFETY_WORDS, Safety};

@@ -3,12 +3,13 @@
 use crate::authority::{AuthorityKey, DraftError, RosterDraft};
 use crate::codec::{DecodeError, Reader};
 use crate::file::{self, HEADER_LEN, HeaderError};
-use crate::keys::{BadKey, IdentitySecret, PublicKey, derive_key_pair, sign};
+use crate::keys::{BadKey, IdentitySecret, PublicKey, derive_key_pair};
 use crate::limits::{GENERATION_MAX, OBJECT_MAX, REVOKERS_MAX};
 use crate::path::{NodeKey, PathKeys, SEED_LEN, Seed};
 use crate::psk::expand;
 use crate::revoke::{AUTHORITY, DOMAIN, Layout, REVOKE, Revoke, RevokeError, SIGNATURE_LEN, verify_signature};
 use crate::roster::Roster;
+use crate::signer::SignerError;
 use crate::station::usable;
 use crate::tree::{Node, cover};
 use alloc::vec::Vec;
@@ -38,6 +39,8 @@ pub enum CosignError {
     Revoke(RevokeError),
     /// Not a key.
     Key,
+    /// The authority's key did not sign.
+    Signer(SignerError),
 }
 
 impl fmt::Display for CosignError {
@@ -47,6 +50,7 @@ impl fmt::Display for CosignError {
             Self::Again => f.write_str("this key has signed it already: have another revoker sign"),
             Self::Revoke(e) => write!(f, "{e}"),
             Self::Key => f.write_str("not a valid key"),
+            Self::Signer(e) => write!(f, "{e}"),
         }
     }
 }
@@ -260,7 +264,7 @@ impl Draft {
         if roster.revokers().is_some() || *roster.authority() != authority.public()? {
             return Err(CosignError::NotARevoker);
         }
-        let signature = sign(authority.signing(), DOMAIN, &[&roster.mission().0, self.signed()])?;
+        let signature = authority.sign(DOMAIN, &self.message(roster)).map_err(CosignError::Signer)?;
         self.add(AUTHORITY, &signature)
     }
 
@@ -284,7 +288,7 @@ impl Draft {
         if have >= usize::from(need) {
             return Ok((need, need));
         }
-        let signature = sign(&revoker.0.0, DOMAIN, &[&roster.mission().0, self.signed()])?;
+        let signature = revoker.0.sign(DOMAIN, &self.message(roster))?;
         // At most sixteen revokers.
         self.add(at as u8 + 1, &signature)?;
         Ok((have as u8 + 1, need))
@@ -296,6 +300,10 @@ impl Draft {
     /// As [`Revoke::verify`].
     pub fn finish(&self, roster: &Roster<impl AsRef<[u8]>>) -> Result<Revoke<Vec<u8>>, RevokeError> {
         Revoke::verify(self.bytes.clone(), roster)
+    }
+
+    fn message(&self, roster: &Roster<impl AsRef<[u8]>>) -> Vec<u8> {
+        [&roster.mission().0, self.signed()].concat()
     }
 
     fn signed(&self) -> &[u8] {

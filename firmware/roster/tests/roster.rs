@@ -247,7 +247,7 @@ fn a_request_is_its_devices_own() {
 #[test]
 fn the_authority_key_survives_its_file() {
     let key = authority();
-    let bytes = key.to_bytes();
+    let bytes = key.to_bytes().unwrap();
     let again = AuthorityKey::from_bytes(bytes.as_ref()).unwrap();
     assert_eq!(again.public(), key.public());
     assert_eq!(again.network_key(0), key.network_key(0));

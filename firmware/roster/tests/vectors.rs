@@ -46,7 +46,7 @@ fn made() -> Value {
         "about": "authority from 32 bytes 01; devices alpha 0A, bravo 0B (3 epochs each), gw1 0C, delta 21 (1 epoch)",
         "authority": {
             "randomness": hex::encode([1; 32]),
-            "file": hex::encode(key.to_bytes().as_slice()),
+            "file": hex::encode(key.to_bytes().unwrap().as_slice()),
             "public": hex::encode(key.public().unwrap().0),
             "mission": hex::encode(key.mission().unwrap().0),
             "network_key_0": hex::encode(*key.network_key(0)),

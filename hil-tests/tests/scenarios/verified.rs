@@ -32,7 +32,7 @@ fn other_keys_for(rig: &Rig, name: &str) -> Vec<u8> {
     let at = signed.windows(33).position(|w| w == key).unwrap();
     signed[at] ^= 1;
     signed[13] += 1;
-    let secret = IdentitySecret::from_bytes(&authority.to_bytes()[10..42].try_into().unwrap()).unwrap();
+    let secret = IdentitySecret::from_bytes(&authority.to_bytes().unwrap()[10..42].try_into().unwrap()).unwrap();
     let signature = secret.sign(b"PICKET-roster", &signed).unwrap();
     [signed, signature.to_vec()].concat()
 }

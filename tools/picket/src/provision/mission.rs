@@ -126,7 +126,8 @@ impl Mission {
         files::empty_folder(dir)?;
         let authority = AuthorityKey::generate(&*seed()?).map_err(|e| Failure::internal(e.to_string()))?;
         files::folder(&dir.join(AUTHORITY_DIR))?;
-        let wrapped = passphrase::wrap(passphrase::AUTHORITY, protection, authority.to_bytes().as_ref())?;
+        let bytes = authority.to_bytes().ok_or_else(|| Failure::internal("a new authority without its key"))?;
+        let wrapped = passphrase::wrap(passphrase::AUTHORITY, protection, bytes.as_ref())?;
         files::write(&dir.join(AUTHORITY_DIR).join(AUTHORITY_KEY), &wrapped, Access::Secret)?;
         let ca = Ca::create(&dir.join(TLS), name)?;
         ca.broker(broker_host)?;
@@ -272,6 +273,7 @@ fn refused(e: DraftError) -> Failure {
         | DraftError::Psk(_)
         | DraftError::Key
         | DraftError::Roster(_)
+        | DraftError::Signer(_)
         | DraftError::Secrets => Exit::Internal,
     };
     Failure::new(exit, e.to_string(), "nothing was enrolled; correct it and try again")
