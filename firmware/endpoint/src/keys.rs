@@ -19,6 +19,10 @@ pub(crate) const OWED: &[u8] = b"w";
 pub(crate) const RECEIVE: &[u8] = b"r";
 /// Send sessions.
 pub(crate) const SEND: &[u8] = b"t";
+/// Path keys of the revocation tree.
+pub(crate) const PATHS: &[u8] = b"Np";
+/// The newest revocation in force.
+pub(crate) const REVOKE: &[u8] = b"No";
 /// Pre-shared keys.
 pub(crate) const PSK: &[u8] = b"p";
 

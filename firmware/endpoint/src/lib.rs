@@ -34,6 +34,7 @@ mod outbox;
 mod receipts;
 mod receive;
 mod records;
+mod revocation;
 mod sessions;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -42,6 +43,7 @@ mod way;
 
 pub use endpoint::Endpoint;
 pub use error::{BodyError, CannotSeal, ComposeError, CreateError, ImportError, MarkReadError, OpenError};
+pub use revocation::ObjectError;
 pub use io::{Counters, Detached, Event, Input, Output, Random};
 pub use message::{
     Body, Content, Draft, Incoming, IncomingState, Outgoing, RefusedBecause, Shown, State, Step, Trust, Why,

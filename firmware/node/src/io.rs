@@ -185,6 +185,8 @@ pub enum Input<'a> {
     /// The host has verified this signed object, and it is durable and in force: answers [`Output::Object`], and at start
     /// for what was kept.
     Object(Vec<u8>),
+    /// The roster that came with the keyfill, as an object: handed to whoever has an older one.
+    Keep(Vec<u8>),
     /// Emission control: in force with this call, whatever else happens. Nothing that arrives can cause it; only the
     /// operator at the box does.
     Emcon(Emcon),

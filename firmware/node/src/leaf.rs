@@ -273,6 +273,11 @@ impl Leaf {
         self.objects.hold(now, me, object);
     }
 
+    /// The roster in force, as an object: handed to a gateway that has an older one.
+    pub fn keep(&mut self, object: Vec<u8>) {
+        self.objects.keep(object);
+    }
+
     /// Answers an arrival that is durable now, with the delivered token when it was for us and opened.
     pub fn acknowledge(&mut self, now: Instant, owed: Owed, delivered: Option<Token>) {
         self.link.acknowledge(now, owed, delivered, Duration::ZERO);

@@ -27,6 +27,8 @@ pub struct Objects {
 struct Held {
     version: u32,
     object: Vec<u8>,
+    /// It is said unasked that we have it.
+    announced: bool,
 }
 
 /// What is to be said on one link.
@@ -91,16 +93,32 @@ impl Objects {
         self.held.keys().copied()
     }
 
-    /// The host has verified this object, and it is durable and in force: it is passed on. False when a newer one, or this
-    /// one, is held.
-    pub fn hold(&mut self, now: Instant, me: Index, object: Vec<u8>) -> bool {
-        let Some((kind, version)) = object_version(&object) else { return false };
+    /// Holds what everybody has from the beginning, the keyfill's roster: it is handed to whoever lacks it, and not spoken of.
+    pub fn keep(&mut self, object: Vec<u8>) {
+        self.insert(object, false);
+    }
+
+    /// The kind, if the object is newer than what was held.
+    fn insert(&mut self, object: Vec<u8>, announced: bool) -> Option<ObjectKind> {
+        let (kind, version) = object_version(&object)?;
         if self.held.get(&kind).is_some_and(|h| h.version >= version) {
-            return false;
+            return None;
         }
-        self.held.insert(kind, Held { version, object });
+        self.held.insert(kind, Held { version, object, announced });
+        Some(kind)
+    }
+
+    /// The host has verified this object, and it is durable and in force: it is passed on. False when a newer one, or this
+    /// one, is held. A roster is handed to those who say that theirs is older: it may be long. A revocation is sent three
+    /// times unasked.
+    pub fn hold(&mut self, now: Instant, me: Index, object: Vec<u8>) -> bool {
+        let Some(kind) = self.insert(object, true) else { return false };
         let ids: Vec<LinkId> = self.duties.keys().copied().collect();
         for id in ids {
+            if kind == ObjectKind::Roster {
+                self.say_have(now, me, id);
+                continue;
+            }
             let due = now + self.jitter(me);
             if let Some(duties) = self.duties.get_mut(&id) {
                 duties.push.insert(kind, Push { due: Some(due), again: OBJECT_PUSHES - 1, ..Push::default() });
@@ -121,7 +139,7 @@ impl Objects {
 
     /// Somebody is there who was not, or attached: it learns what we have.
     pub fn somebody(&mut self, now: Instant, me: Index, id: LinkId) {
-        if !self.held.is_empty() {
+        if self.held.values().any(|h| h.announced) {
             self.say_have(now, me, id);
         }
     }

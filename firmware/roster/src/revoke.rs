@@ -130,6 +130,15 @@ impl<B: AsRef<[u8]>> Revoke<B> {
         Ok(Self { bytes, layout })
     }
 
+    /// Reads back what was verified before and kept since: its signers may have changed with a newer roster.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for what was damaged meanwhile.
+    pub fn kept(bytes: B) -> Result<Self, DecodeError> {
+        let layout = Layout::read(bytes.as_ref())?;
+        Ok(Self { bytes, layout })
+    }
+
     /// The bytes as received.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.as_ref()

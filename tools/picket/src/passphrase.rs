@@ -47,6 +47,8 @@ pub struct Kind {
 pub const HOME: Kind = Kind { magic: *b"PKHOMEKY", name: "home" };
 /// The authority's keys.
 pub const AUTHORITY: Kind = Kind { magic: *b"PKAUTHKY", name: "authority" };
+/// The key of one who may sign revocations.
+pub const REVOKER: Kind = Kind { magic: *b"PKREVKEY", name: "revoker" };
 
 const VERSION: u16 = 1;
 const HEAD: usize = 51;

@@ -199,6 +199,7 @@ impl<M: Medium> Gateway<M> {
             Input::Arrived { uplink, delivery, payload } => self.uplink_arrived(now, uplink, delivery, payload, dir),
             Input::Wall(wall) => self.wall(now, wall),
             Input::Object(object) => self.object_in_force(now, object, dir),
+            Input::Keep(object) => self.objects.keep(object),
             Input::RosterChanged => self.subscribe_all(dir),
             Input::Drain => self.host.stopping = true,
         }
@@ -332,6 +333,9 @@ impl<M: Medium> Gateway<M> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod emission_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod objects_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;

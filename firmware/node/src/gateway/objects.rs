@@ -37,6 +37,11 @@ impl<M: Medium> Gateway<M> {
         }
     }
 
+    /// The host refused an object.
+    pub fn object_refused(&mut self) {
+        self.counters.add(Count::ObjectsRefused);
+    }
+
     /// The host has verified an object, and it is durable and in force.
     pub(super) fn object_in_force(&mut self, now: Instant, object: Vec<u8>, dir: &dyn Directory) {
         let kind = object_version(&object).map(|(kind, _)| kind);

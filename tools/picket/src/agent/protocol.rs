@@ -73,7 +73,7 @@ pub enum Request {
     Sent,
     /// Emission control, already written down in the home: follow it at once. Answered by [`Reply::Emcon`].
     Emcon(String),
-    /// Put the roster in this file in force. Answered by [`Reply::Roster`].
+    /// Put the roster or revocation in this file in force. Answered by [`Reply::Roster`] or [`Reply::Rekeyed`].
     Roster(String),
     /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
     Verify(Option<String>),
@@ -141,6 +141,13 @@ pub enum Reply {
     Roster {
         /// Its version.
         version: u32,
+        /// It was in force already.
+        same: bool,
+    },
+    /// The network key in force, after a revocation.
+    Rekeyed {
+        /// Its generation.
+        generation: u8,
         /// It was in force already.
         same: bool,
     },

@@ -18,6 +18,8 @@ pub enum GatewayCommand {
     Emcon(EmconArgs),
     /// Put a newer roster in force.
     Roster(RosterToGatewayArgs),
+    /// Hand over a revocation (or a roster): it is put in force and spreads to all others by radio and broker.
+    Push(RosterToGatewayArgs),
 }
 
 /// Where the gateway's operator socket is.
@@ -102,10 +104,10 @@ pub struct DeviceEmconArgs {
     pub home: super::HomeArgs,
 }
 
-/// Arguments of `gateway roster`.
+/// Arguments of `gateway roster` and `gateway push`.
 #[derive(Clone, Debug, Args)]
 pub struct RosterToGatewayArgs {
-    /// The roster file.
+    /// The file.
     pub file: PathBuf,
     /// Where.
     #[command(flatten)]

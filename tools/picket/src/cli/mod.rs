@@ -13,8 +13,8 @@ use std::path::PathBuf;
 pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, SendArgs, SentArgs};
 pub use provision::{
-    DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,
-    RadioOption, RosterCommand, RosterImportArgs,
+    CosignArgs, DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs,
+    QuickstartArgs, RadioOption, RevokeArgs, RevokerArgs, RevokersArgs, RosterCommand, RosterImportArgs,
 };
 pub use verify::VerifyArgs;
 

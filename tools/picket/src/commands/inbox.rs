@@ -120,6 +120,7 @@ impl Shown {
             | Reply::Emcon(_)
             | Reply::Sent { .. }
             | Reply::Roster { .. }
+            | Reply::Rekeyed { .. }
             | Reply::Verify { .. }
             | Reply::Failed { .. } => Ok(()),
         }

@@ -10,13 +10,11 @@ use crate::limits;
 use crate::output::Output;
 use crate::passphrase::{self, Protection, Source};
 use picket_roster::device::DeviceRequest;
-use picket_roster::{AuthorityKey, DeviceSecrets, DraftError, Kind, Roster, RosterDraft};
+use picket_roster::{AuthorityKey, DeviceSecrets, DraftError, Kind, RevokeDraft, Roster, RosterDraft};
 use picket_wire::Index;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Generation of the network key that new missions begin with.
-const GENERATION: u8 = 0;
 const DAY: u64 = 86_400;
 
 /// A mission's folder with its authority unlocked.
@@ -183,7 +181,7 @@ impl Mission {
         let roster = self.sign_roster()?;
         let mut enrolled = Vec::new();
         for (device, index) in devices.iter().zip(indices) {
-            let keyfill = self.authority.keyfill(&roster, index, GENERATION, device.secrets).map_err(refused)?;
+            let keyfill = self.authority.keyfill(&roster, index, roster.generation(), device.secrets).map_err(refused)?;
             enrolled.push(Enrolled { name: device.request.name.into(), kind: device.request.kind, keyfill });
         }
         Ok((roster, enrolled))
@@ -232,6 +230,39 @@ impl Mission {
         files::write(&self.dir.join(format!("{name}.toml")), text.as_bytes(), Access::Public)
     }
 
+
+    /// The REVOKE that leads to the generation of a roster just signed, without signatures.
+    ///
+    /// # Errors
+    /// When nothing is revoked in it.
+    pub fn revocation(&self, roster: &Signed) -> Result<RevokeDraft, Failure> {
+        RevokeDraft::new(&self.authority, roster).map_err(refused)
+    }
+
+    /// Signs a revocation as the authority.
+    ///
+    /// # Errors
+    /// Usage, where revokers must sign.
+    pub fn sign_revocation(&self, draft: &mut RevokeDraft, roster: &Signed) -> Result<(), Failure> {
+        draft.sign(&self.authority, roster).map_err(|e| {
+            Failure::usage(e.to_string(), "in this mission revokers sign: write a proposal with --propose FILE")
+        })
+    }
+
+    /// AK's public half.
+    ///
+    /// # Errors
+    /// Never for a mission that was opened.
+    pub fn public(&self) -> Result<picket_roster::PublicKey, Failure> {
+        self.authority.public().map_err(|e| Failure::internal(e.to_string()))
+    }
+
+    /// The broker's CA.
+    #[must_use]
+    pub const fn ca(&self) -> &Ca {
+        &self.ca
+    }
+
     /// The epoch of now.
     fn epoch(&self) -> u32 {
         let since = now().as_secs().saturating_sub(self.draft.epoch_start);
@@ -259,7 +290,7 @@ pub const fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-fn refused(e: DraftError) -> Failure {
+pub(super) fn refused(e: DraftError) -> Failure {
     let exit = match e {
         DraftError::NameTaken
         | DraftError::Name
@@ -267,6 +298,8 @@ fn refused(e: DraftError) -> Failure {
         | DraftError::Full
         | DraftError::NoKeys
         | DraftError::Times
+        | DraftError::TooManyRevoked
+        | DraftError::Revokers
         | DraftError::TooLong => Exit::Usage,
         DraftError::Unknown
         | DraftError::Version

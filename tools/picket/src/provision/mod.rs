@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/roster               the signed roster, public
 //! DIR/authority/           the authority's keys (wrapped under its passphrase): keep this folder offline
+//! DIR/revoke-N.pkobj       the revocation that led to generation N of the network key
 //! DIR/tls/                 a CA for the broker, the broker's certificate, one certificate for each gateway
 //! DIR/NAME.keyfill         what each enrolled device receives
 //! DIR/NAME.toml            a ready configuration for each gateway
@@ -13,6 +14,7 @@ mod config;
 pub mod device;
 mod mission;
 mod quickstart;
+mod revoke;
 mod tls;
 
 use crate::error::Failure;
@@ -21,6 +23,7 @@ use picket_wire::time::Wall;
 
 pub use mission::{enrol, new};
 pub use quickstart::quickstart;
+pub use revoke::{cosign, revoke, revoker, revokers};
 
 /// A name that can be a file's: what the roster takes, and nothing a shell or a configuration would stumble over.
 ///
