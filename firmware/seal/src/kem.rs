@@ -1,6 +1,8 @@
 //! HPKE set-up: RFC 9180 SetupAuthPSK, unmodified, DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-256-GCM (spec §40.3).
 //! Only the exporter is used.
 
+use crate::chain::ChainKey;
+use crate::lanes::Lanes;
 use crate::session::SessionId;
 use core::convert::Infallible;
 use core::fmt;
@@ -47,15 +49,20 @@ impl From<BadKey> for SetupError {
     }
 }
 
-/// First chain key of `lane` as the sender derives it from the 32 bytes `ikm`; and the encapsulated key.
-pub(crate) fn sender_root(
+/// What a session begins with: the first chain key of lane 0, and the roots of the other lanes.
+pub(crate) struct Roots {
+    pub(crate) chain: ChainKey,
+    pub(crate) lanes: Lanes,
+}
+
+/// The roots as the sender derives them from the 32 bytes `ikm`; and the encapsulated key.
+pub(crate) fn sender_roots(
     id: &SessionId,
     own: &AgreementSecret,
     ikm: &[u8; 32],
     receiver: &PublicKey,
     psk: &[u8; 32],
-    lane: u8,
-) -> Result<(Zeroizing<[u8; 32]>, PublicKey), SetupError> {
+) -> Result<(Roots, PublicKey), SetupError> {
     let secret = private(&own.to_bytes())?;
     let public_own = Kem::sk_to_pk(&secret);
     let psk_id = id.epoch.to_be_bytes();
@@ -65,20 +72,18 @@ pub(crate) fn sender_root(
     let (enc, ctx) =
         hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, Kem>(&mode, &public(receiver)?, &id.info(), &mut rng)
             .map_err(|_| SetupError::Hpke)?;
-    let mut root = Zeroizing::new([0; 32]);
-    ctx.export(&[b'c', b'k', b'0', lane], root.as_mut()).map_err(|_| SetupError::Hpke)?;
-    Ok((root, compress(&enc.to_bytes())?))
+    let roots = roots(|info, out| ctx.export(info, out).map_err(|_| SetupError::Hpke))?;
+    Ok((roots, compress(&enc.to_bytes())?))
 }
 
-/// First chain key of `lane` as the receiver derives it from the seed of its R or P key.
-pub(crate) fn receiver_root(
+/// The roots as the receiver derives them from the seed of its R or P key.
+pub(crate) fn receiver_roots(
     id: &SessionId,
     seed: &[u8; 32],
     enc: &PublicKey,
     sender: &PublicKey,
     psk: &[u8; 32],
-    lane: u8,
-) -> Result<Zeroizing<[u8; 32]>, SetupError> {
+) -> Result<Roots, SetupError> {
     let (secret, _) = derive_key_pair(seed)?;
     let psk_id = id.epoch.to_be_bytes();
     let bundle = PskBundle::new(psk, &psk_id).map_err(|_| SetupError::Hpke)?;
@@ -86,9 +91,15 @@ pub(crate) fn receiver_root(
     let enc = EncH::from_bytes(&enc.uncompressed()?).map_err(|_| SetupError::Key)?;
     let ctx = hpke::setup_receiver::<AesGcm256, HkdfSha256, Kem>(&mode, &private(&secret)?, &enc, &id.info())
         .map_err(|_| SetupError::Hpke)?;
-    let mut root = Zeroizing::new([0; 32]);
-    ctx.export(&[b'c', b'k', b'0', lane], root.as_mut()).map_err(|_| SetupError::Hpke)?;
-    Ok(root)
+    roots(|info, out| ctx.export(info, out).map_err(|_| SetupError::Hpke))
+}
+
+fn roots(mut export: impl FnMut(&[u8], &mut [u8]) -> Result<(), SetupError>) -> Result<Roots, SetupError> {
+    let mut of = |lane: u8| {
+        let mut root = [0; 32];
+        export(&[b'c', b'k', b'0', lane], &mut root).map(|()| root)
+    };
+    Ok(Roots { chain: ChainKey(of(0)?), lanes: Lanes::new(|lane| of(lane as u8))? })
 }
 
 /// The extension's form of an encapsulated key: x, and the parity of y in the prekey byte's lowest bit.

@@ -38,11 +38,11 @@ pub const ENC_EVERY: u32 = 8;
 /// Highest session id: four bits on air; 0 is the pre-placed session.
 pub const SESSION_MAX: u16 = 15;
 
-/// Bytes of a stored send session, at most.
-pub const SEND_STATE_MAX: usize = 128;
+/// Bytes of a stored send session, at most: 93 and the lanes' roots.
+pub const SEND_STATE_MAX: usize = 93 + crate::lanes::Lanes::LEN;
 
 /// Bytes of a stored receive session, at most.
-pub const RECEIVE_STATE_MAX: usize = 128 + SKIPPED_MAX * 36;
+pub const RECEIVE_STATE_MAX: usize = SEND_STATE_MAX + SKIPPED_MAX * 36;
 
 /// Most epochs visited in one activation; more means a wrong clock.
 pub const VISIT_MAX: u32 = 4_096;

@@ -2,7 +2,8 @@
 
 use crate::aad::{self, AAD_MAX};
 use crate::chain::{ChainKey, MessageKey, Tokens};
-use crate::kem::{SetupError, from_extension, receiver_root};
+use crate::kem::{Roots, SetupError, from_extension, receiver_roots};
+use crate::lanes::{Lane, Lanes, Slot};
 use crate::limits::{JUMP_FREE, RECEIVE_STATE_MAX, SKIPPED_MAX};
 use crate::session::{Local, Peer, SessionId, StateError};
 use core::fmt;
@@ -14,8 +15,12 @@ use picket_wire::envelope::{Encapsulated, Envelope};
 use picket_wire::limits::TAG_LEN;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-const FORMAT: u8 = 1;
-const LANE: u8 = 0;
+const FORMAT: u8 = 2;
+/// The format before lanes: such a session has none.
+const FORMAT_WITHOUT_LANES: u8 = 1;
+const ENC: u8 = 1;
+const SLOT: u8 = 4;
+const LANES: u8 = 8;
 
 /// State of a session from one peer. Secret; erased on drop.
 ///
@@ -32,6 +37,10 @@ pub struct ReceiveSession {
     /// Counters below this whose key is not kept may have been forgotten rather than opened.
     floor: u32,
     skipped: Vec<Skipped, SKIPPED_MAX>,
+    /// The slot this chain is of; `None`: lane 0.
+    slot: Option<Slot>,
+    /// Where slots come from; only in lane 0, and `None` in a session stored by older software.
+    lanes: Option<Lanes>,
 }
 
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -120,8 +129,8 @@ impl ReceiveSession {
         psk: &[u8; 32],
     ) -> Result<Self, SetupError> {
         let id = SessionId { mission: local.mission, from: peer.index, to: local.index, epoch, sid: 0 };
-        let root = receiver_root(&id, seed_r, peer_e, &peer.agreement, psk, LANE)?;
-        Ok(Self::new(id, None, ChainKey(*root)))
+        let Roots { chain, lanes } = receiver_roots(&id, seed_r, peer_e, &peer.agreement, psk)?;
+        Ok(Self { lanes: Some(lanes), ..Self::new(id, None, chain) })
     }
 
     /// The in-band session that an envelope's `enc` opens: own seed of the prekey it names. Nothing is proven until a
@@ -142,8 +151,38 @@ impl ReceiveSession {
             return Err(SetupError::Session);
         }
         let id = SessionId { mission: local.mission, from: peer.index, to: local.index, epoch, sid };
-        let root = receiver_root(&id, prekey_seed, &from_extension(enc), &peer.agreement, psk, LANE)?;
-        Ok(Self::new(id, Some(*enc), ChainKey(*root)))
+        let Roots { chain, lanes } = receiver_roots(&id, prekey_seed, &from_extension(enc), &peer.agreement, psk)?;
+        Ok(Self { lanes: Some(lanes), ..Self::new(id, Some(*enc), chain) })
+    }
+
+    /// Whether [`Self::enter`] may reach `slot`: it was neither handed out nor erased.
+    #[must_use]
+    pub fn leads_to(&self, slot: Slot) -> bool {
+        self.lanes.as_ref().and_then(|lanes| lanes.next(slot.lane())).is_some_and(|next| next <= slot)
+    }
+
+    /// The chain of the next slot of `lane`, once: from then on nothing in this session leads to it. To reach a slot,
+    /// enter those before it as well, and store all of them with this state: messages of theirs may still come. `None`
+    /// when no slot is left.
+    pub fn enter(&mut self, lane: Lane) -> Option<Self> {
+        let (slot, chain) = self.lanes.as_mut()?.take(lane)?;
+        Some(Self { slot: Some(slot), ..Self::new(self.id, self.enc, chain) })
+    }
+
+    /// Erases what leads to slots before `slot`. Whether the state changed, and is to be stored.
+    pub fn erase_slots_before(&mut self, slot: Slot) -> bool {
+        self.lanes.as_mut().is_some_and(|lanes| lanes.erase_before(slot))
+    }
+
+    /// Erases what leads to any slot of `lane`. Whether the state changed, and is to be stored.
+    pub fn erase_lane(&mut self, lane: Lane) -> bool {
+        self.lanes.as_mut().is_some_and(|lanes| lanes.erase_lane(lane))
+    }
+
+    /// The slot whose chain this is; `None`: lane 0.
+    #[must_use]
+    pub const fn slot(&self) -> Option<Slot> {
+        self.slot
     }
 
     /// Which session this is.
@@ -173,7 +212,7 @@ impl ReceiveSession {
             && h.destination == self.id.to
             && h.epoch_low == self.id.epoch_low()
             && h.session_low == self.id.session_low()
-            && h.lane.is_none()
+            && h.lane == self.slot.map(Slot::byte)
             && (h.enc.is_none() || h.enc == self.enc)
     }
 
@@ -210,7 +249,9 @@ impl ReceiveSession {
     /// [`StateError::NoRoom`].
     pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8], StateError> {
         let mut w = Writer::new(out);
-        w.put(&[FORMAT, u8::from(self.enc.is_some())])?;
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let flags = flag(self.enc.is_some(), ENC) | flag(self.slot.is_some(), SLOT) | flag(self.lanes.is_some(), LANES);
+        w.put(&[FORMAT, flags])?;
         w.put(&self.id.to_bytes())?;
         w.put(&self.next.to_be_bytes())?;
         w.put(&self.floor.to_be_bytes())?;
@@ -218,6 +259,12 @@ impl ReceiveSession {
         if let Some(enc) = &self.enc {
             w.put(&[enc.prekey])?;
             w.put(&enc.x)?;
+        }
+        if let Some(slot) = self.slot {
+            w.put(&[slot.byte()])?;
+        }
+        if let Some(lanes) = &self.lanes {
+            lanes.write(&mut w)?;
         }
         for s in &self.skipped {
             w.put(&s.counter.to_be_bytes())?;
@@ -233,19 +280,24 @@ impl ReceiveSession {
     /// [`StateError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
         let mut r = Reader::new(bytes);
-        match r.u8()? {
-            FORMAT => (),
+        let known = match r.u8()? {
+            FORMAT_WITHOUT_LANES => ENC,
+            FORMAT => ENC | SLOT | LANES,
             0 => return Err(DecodeError::Value.into()),
             version => return Err(StateError::Newer { version }),
-        }
+        };
         let flags = r.u8()?;
+        let has = |bit: u8| flags & bit != 0;
         let id = SessionId::read(&mut r)?;
         let (next, floor, chain) = (r.u32()?, r.u32()?, ChainKey(r.array()?));
-        let enc = if flags & 1 == 0 { None } else { Some(Encapsulated { prekey: r.u8()?, x: r.array()? }) };
-        if flags > 1 || floor > next || (id.sid == 0) != enc.is_none() {
+        let enc = if has(ENC) { Some(Encapsulated { prekey: r.u8()?, x: r.array()? }) } else { None };
+        let slot = if has(SLOT) { Some(Slot::from_byte(r.u8()?).ok_or(DecodeError::Value)?) } else { None };
+        let lanes = if has(LANES) { Some(Lanes::read(&mut r)?) } else { None };
+        let one_lane = slot.is_none() || lanes.is_none();
+        if flags & !known != 0 || floor > next || !one_lane || (id.sid == 0) != enc.is_none() {
             return Err(DecodeError::Value.into());
         }
-        let mut session = Self { floor, next, ..Self::new(id, enc, chain) };
+        let mut session = Self { floor, next, slot, lanes, ..Self::new(id, enc, chain) };
         let mut low = floor;
         while !r.is_empty() {
             let (counter, key) = (r.u32()?, MessageKey(r.array()?));
@@ -259,7 +311,7 @@ impl ReceiveSession {
     }
 
     fn new(id: SessionId, enc: Option<Encapsulated>, chain: ChainKey) -> Self {
-        Self { id, enc, chain, next: 0, floor: 0, skipped: Vec::new() }
+        Self { id, enc, chain, next: 0, floor: 0, skipped: Vec::new(), slot: None, lanes: None }
     }
 
     /// Tries the first counter at or after `next` with these low bits.

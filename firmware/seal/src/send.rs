@@ -3,7 +3,8 @@
 use crate::aad::{self, AAD_MAX};
 use crate::chain::{ChainKey, Tokens};
 use crate::content::{Content, ContentError};
-use crate::kem::{SetupError, sender_root, to_extension};
+use crate::kem::{Roots, SetupError, sender_roots, to_extension};
+use crate::lanes::{Lane, Lanes, Slot};
 use crate::limits::{CONTENT_MAX, ENC_EVERY, ENC_FIRST, JUMP_MAX, RESERVE_BLOCK, SEND_STATE_MAX, SESSION_MAX};
 use crate::prekey::Prekey;
 use crate::session::{Local, Peer, SessionId, StateError};
@@ -14,8 +15,13 @@ use picket_wire::envelope::{Class, Encapsulated, Envelope, Header};
 use picket_wire::limits::{HEADER_LEN, TAG_LEN};
 use picket_wire::{Identity, Lifetime, Precedence};
 
-const FORMAT: u8 = 1;
-const LANE: u8 = 0;
+const FORMAT: u8 = 2;
+/// The format before lanes: such a session has none.
+const FORMAT_WITHOUT_LANES: u8 = 1;
+const ENC: u8 = 1;
+const ACKNOWLEDGED: u8 = 2;
+const SLOT: u8 = 4;
+const LANES: u8 = 8;
 
 /// State of a session toward one peer. Secret; erased on drop.
 ///
@@ -29,6 +35,10 @@ pub struct SendSession {
     chain: ChainKey,
     next: u32,
     reserved: u32,
+    /// The slot this chain is of; `None`: lane 0.
+    slot: Option<Slot>,
+    /// Where slots come from; only in lane 0, and `None` in a session stored by older software.
+    lanes: Option<Lanes>,
 }
 
 /// A raised reservation, to be made durable before it is used.
@@ -132,8 +142,8 @@ impl SendSession {
         psk: &[u8; 32],
     ) -> Result<Self, SetupError> {
         let id = SessionId { mission: local.mission, from: local.index, to: peer.index, epoch, sid: 0 };
-        let (root, _) = sender_root(&id, local.agreement, seed_e, peer_r, psk, LANE)?;
-        Ok(Self { id, enc: None, acknowledged: true, chain: ChainKey(*root), next: 0, reserved: 0 })
+        let (roots, _) = sender_roots(&id, local.agreement, seed_e, peer_r, psk)?;
+        Ok(Self::new(id, None, roots))
     }
 
     /// An in-band session (sid 1 to 15): from 32 fresh random bytes to the peer's newest prekey.
@@ -153,9 +163,43 @@ impl SendSession {
             return Err(SetupError::Session);
         }
         let id = SessionId { mission: local.mission, from: local.index, to: peer.index, epoch, sid };
-        let (root, enc) = sender_root(&id, local.agreement, randomness, &prekey.key, psk, LANE)?;
-        let enc = Some(to_extension(&enc, prekey.id));
-        Ok(Self { id, enc, acknowledged: false, chain: ChainKey(*root), next: 0, reserved: 0 })
+        let (roots, enc) = sender_roots(&id, local.agreement, randomness, &prekey.key, psk)?;
+        Ok(Self::new(id, Some(to_extension(&enc, prekey.id)), roots))
+    }
+
+    fn new(id: SessionId, enc: Option<Encapsulated>, roots: Roots) -> Self {
+        let Roots { chain, lanes } = roots;
+        Self { id, enc, acknowledged: enc.is_none(), chain, next: 0, reserved: 0, slot: None, lanes: Some(lanes) }
+    }
+
+    /// The chain of `slot`, once: from then on nothing in this session leads to it, nor to any slot of its lane before
+    /// it. `None` when it was handed out, erased, or never there. Store both states in the transaction of the first
+    /// message.
+    pub fn enter(&mut self, slot: Slot) -> Option<Self> {
+        let lanes = self.lanes.as_mut()?;
+        if lanes.next(slot.lane())? > slot {
+            return None;
+        }
+        lanes.erase_before(slot);
+        let (slot, chain) = lanes.take(slot.lane())?;
+        let (id, enc, acknowledged) = (self.id, self.enc, self.acknowledged);
+        Some(Self { id, enc, acknowledged, chain, next: 0, reserved: 0, slot: Some(slot), lanes: None })
+    }
+
+    /// Erases what leads to slots before `slot`. Whether the state changed, and is to be stored.
+    pub fn erase_slots_before(&mut self, slot: Slot) -> bool {
+        self.lanes.as_mut().is_some_and(|lanes| lanes.erase_before(slot))
+    }
+
+    /// Erases what leads to any slot of `lane`. Whether the state changed, and is to be stored.
+    pub fn erase_lane(&mut self, lane: Lane) -> bool {
+        self.lanes.as_mut().is_some_and(|lanes| lanes.erase_lane(lane))
+    }
+
+    /// The slot whose chain this is; `None`: lane 0.
+    #[must_use]
+    pub const fn slot(&self) -> Option<Slot> {
+        self.slot
     }
 
     /// Which session this is.
@@ -238,7 +282,12 @@ impl SendSession {
     /// [`StateError::NoRoom`].
     pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8], StateError> {
         let mut w = Writer::new(out);
-        w.put(&[FORMAT, u8::from(self.enc.is_some()) | u8::from(self.acknowledged) << 1])?;
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let flags = flag(self.enc.is_some(), ENC)
+            | flag(self.acknowledged, ACKNOWLEDGED)
+            | flag(self.slot.is_some(), SLOT)
+            | flag(self.lanes.is_some(), LANES);
+        w.put(&[FORMAT, flags])?;
         w.put(&self.id.to_bytes())?;
         w.put(&self.next.to_be_bytes())?;
         w.put(&self.reserved.to_be_bytes())?;
@@ -246,6 +295,12 @@ impl SendSession {
         if let Some(enc) = &self.enc {
             w.put(&[enc.prekey])?;
             w.put(&enc.x)?;
+        }
+        if let Some(slot) = self.slot {
+            w.put(&[slot.byte()])?;
+        }
+        if let Some(lanes) = &self.lanes {
+            lanes.write(&mut w)?;
         }
         debug_assert!(w.written().len() <= SEND_STATE_MAX);
         Ok(w.finish())
@@ -257,21 +312,26 @@ impl SendSession {
     /// [`StateError`].
     pub fn decode(bytes: &[u8]) -> Result<StoredSend, StateError> {
         let mut r = Reader::new(bytes);
-        match r.u8()? {
-            FORMAT => (),
+        let known = match r.u8()? {
+            FORMAT_WITHOUT_LANES => ENC | ACKNOWLEDGED,
+            FORMAT => ENC | ACKNOWLEDGED | SLOT | LANES,
             0 => return Err(DecodeError::Value.into()),
             version => return Err(StateError::Newer { version }),
-        }
+        };
         let flags = r.u8()?;
+        let has = |bit: u8| flags & bit != 0;
         let id = SessionId::read(&mut r)?;
         let (next, reserved, chain) = (r.u32()?, r.u32()?, ChainKey(r.array()?));
-        let enc = if flags & 1 == 0 { None } else { Some(Encapsulated { prekey: r.u8()?, x: r.array()? }) };
+        let enc = if has(ENC) { Some(Encapsulated { prekey: r.u8()?, x: r.array()? }) } else { None };
+        let slot = if has(SLOT) { Some(Slot::from_byte(r.u8()?).ok_or(DecodeError::Value)?) } else { None };
+        let lanes = if has(LANES) { Some(Lanes::read(&mut r)?) } else { None };
         r.end()?;
         let ahead = reserved.checked_sub(next).is_some_and(|n| n <= JUMP_MAX);
-        if flags > 3 || !ahead || (id.sid == 0) != enc.is_none() {
+        let one_lane = slot.is_none() || lanes.is_none();
+        if flags & !known != 0 || !ahead || !one_lane || (id.sid == 0) != enc.is_none() {
             return Err(DecodeError::Value.into());
         }
-        Ok(StoredSend(Self { id, enc, acknowledged: flags & 2 != 0, chain, next, reserved }))
+        Ok(StoredSend(Self { id, enc, acknowledged: has(ACKNOWLEDGED), chain, next, reserved, slot, lanes }))
     }
 
     fn header(&self, route: &Route) -> Header {
@@ -288,7 +348,7 @@ impl SendSession {
             epoch_low: self.id.epoch_low(),
             session_low: self.id.session_low(),
             counter_low: (self.next & 0xFFFF) as u16,
-            lane: None,
+            lane: self.slot.map(Slot::byte),
             enc: self.enc.filter(|_| carry),
         }
     }

@@ -7,13 +7,16 @@ use common::{Device, Storing, encode_receive, encode_send, mission, roster, rout
 use picket_roster::{Keyfill, Padding};
 use picket_seal::limits::{BODY_MAX, ENC_EVERY, JUMP_FREE, RESERVE_BLOCK, SEND_STATE_MAX, SKIPPED_MAX};
 use picket_seal::{
-    Body, Content, Far, Local, OpenError, Peer, Prekey, ReceiveSession, Reservation, Route, SealError, SendSession,
-    SetupError, StateError,
+    Body, Content, Far, Lane, Local, OpenError, Peer, Prekey, ReceiveSession, Reservation, Route, SealError,
+    SendSession, SetupError, Slot, StateError,
 };
 use picket_wire::control::ReceiptKind;
 use picket_wire::envelope::{Class, Envelope, set_mutable};
 use picket_wire::limits::ENVELOPE_MAX;
 use picket_wire::{Index, Lifetime, MessageId, Precedence};
+
+/// Bytes of a stored pre-placed receive session without kept keys: lane 0 and the roots of the other lanes.
+const FIXED: usize = 60 + 99;
 
 /// The pre-placed session of epoch 0 from alpha to bravo, both ends.
 fn pair() -> (SendSession, ReceiveSession) {
@@ -293,13 +296,26 @@ fn stored_states_are_read_strictly() {
     for len in 0..r.len() {
         assert!(ReceiveSession::decode(&r[..len]).is_err());
     }
-    let newer = |b: &[u8]| [&[2], &b[1..]].concat();
-    assert_eq!(SendSession::decode(&newer(&s)).map(|_| ()), Err(StateError::Newer { version: 2 }));
-    assert_eq!(ReceiveSession::decode(&newer(&r)).map(|_| ()), Err(StateError::Newer { version: 2 }));
+    let newer = |b: &[u8]| [&[3], &b[1..]].concat();
+    assert_eq!(SendSession::decode(&newer(&s)).map(|_| ()), Err(StateError::Newer { version: 3 }));
+    assert_eq!(ReceiveSession::decode(&newer(&r)).map(|_| ()), Err(StateError::Newer { version: 3 }));
     let with_reserved = |n: u32| [&s[..24], &n.to_be_bytes(), &s[28..]].concat();
     assert!(SendSession::decode(&with_reserved(65_535)).is_ok());
     assert!(SendSession::decode(&with_reserved(65_536)).is_err(), "no receiver could follow");
     assert!(SendSession::decode(&[s, vec![0]].concat()).is_err());
+}
+
+/// What older software stored has no lanes; it goes on in lane 0.
+#[test]
+fn states_from_before_lanes_are_read() {
+    let (send, receive) = pair();
+    let old = |b: &[u8], flags: u8| [&[1, flags], &b[2..60]].concat();
+    let mut send = SendSession::decode(&old(&encode_send(&send), 2)).unwrap().resume_exact().reserve().persisted();
+    let mut receive = ReceiveSession::decode(&old(&encode_receive(&receive), 0)).unwrap();
+    let day = Slot::at(Lane::Epoch, 0, 86_400);
+    assert!(send.enter(day).is_none() && receive.enter(Lane::Epoch).is_none() && !receive.leads_to(day));
+    assert_eq!(open(&mut receive, &seal(&mut send, "still here"), Far::Refuse).unwrap(), "still here");
+    assert_eq!(&encode_receive(&receive)[..2], [2, 0]);
 }
 
 #[test]
@@ -314,10 +330,10 @@ fn of_two_kept_keys_with_the_same_bits_the_newer_is_tried() {
     open(&mut receive, &opened, Far::Refuse).unwrap();
     // Counter 0 was never seen either: its key, whatever it is, has the same sixteen bits.
     let r = encode_receive(&receive);
-    let (head, kept) = r.split_at(60);
+    let (head, kept) = r.split_at(FIXED);
     let mut receive = ReceiveSession::decode(&[head, &[0; 4], &[7; 32], kept].concat()).unwrap();
     open(&mut receive, &skipped, Far::Refuse).unwrap();
-    assert_eq!(encode_receive(&receive).len(), 60 + 36, "the older key is still kept");
+    assert_eq!(encode_receive(&receive).len(), FIXED + 36, "the older key is still kept");
 }
 
 #[test]

@@ -8,13 +8,16 @@ mod common;
 
 use common::{Device, Storing, encode_receive, encode_send, mission, roster};
 use picket_roster::{Keyfill, Padding, PublicKey};
-use picket_seal::{Body, Content, Far, Local, Peer, Prekey, ReceiveSession, Route, SendSession};
+use picket_seal::{Body, Content, Far, Local, Peer, Prekey, ReceiveSession, Route, SendSession, Slot};
 use picket_wire::envelope::{Class, Encapsulated, Envelope};
 use picket_wire::{Index, Lifetime, MessageId, Precedence};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 const EPOCH: u32 = 2;
+
+/// Slots of each lane, one of them after another of its lane.
+const SLOTS: [u8; 4] = [3, 5, 150, 168];
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/seal.json")
@@ -102,6 +105,7 @@ fn made() -> Value {
             v["state"] = hex::encode(encode_send(&fresh)).into();
             let mut send = fresh.reserve().persisted();
             v["messages"] = contents().iter().map(|c| message(&mut send, c)).collect();
+            v["slots"] = SLOTS.iter().map(|byte| slot(&mut send, *byte)).collect();
             v
         })
         .collect();
@@ -117,6 +121,15 @@ fn made() -> Value {
         "psk": hex::encode(i.psk),
         "sessions": sessions,
     })
+}
+
+/// Two messages of a slot, and the state it begins with.
+fn slot(send: &mut SendSession, byte: u8) -> Value {
+    let fresh = send.enter(Slot::from_byte(byte).unwrap()).unwrap();
+    let state = hex::encode(encode_send(&fresh));
+    let mut send = fresh.reserve().persisted();
+    let messages: Vec<_> = contents().iter().take(2).map(|c| message(&mut send, c)).collect();
+    json!({ "slot": byte, "state": state, "messages": messages })
 }
 
 fn message(send: &mut SendSession, (name, route, content, padding): &(&str, Route, Content<'_>, Padding)) -> Value {
@@ -185,19 +198,32 @@ fn every_envelope_on_file_opens_to_its_fields() {
                 ReceiveSession::in_band(&bravo.local(&secrets), &alpha, EPOCH, 7, &enc, seed, &psk).unwrap()
             }
         };
-        // Out of order: the last one first.
-        for m in messages.iter().rev() {
-            let envelope = bytes(&m["envelope"]);
-            let mut out = [0; 512];
-            let opened = receive.open(&Envelope::parse(&envelope).unwrap(), Far::Refuse, &mut out).unwrap();
-            assert_eq!(opened.content, bytes(&m["content"]));
-            assert_eq!(fields(&Content::decode(opened.content).unwrap()), m["fields"]);
-            assert_eq!(opened.identity.0, array(&m["identity"]));
-            assert_eq!(m["counter"], opened.counter);
-            assert_eq!(opened.tokens.delivered, array(&m["delivered"]));
-            assert_eq!(opened.tokens.read, array(&m["read"]));
+        opens(&mut receive, messages);
+        assert!(encode_receive(&receive).len() < 256);
+        for slot in v["slots"].as_array().unwrap() {
+            let wanted = Slot::from_byte(u8::try_from(slot["slot"].as_u64().unwrap()).unwrap()).unwrap();
+            assert!(receive.leads_to(wanted));
+            let mut of_slot = receive.enter(wanted.lane()).unwrap();
+            while of_slot.slot() != Some(wanted) {
+                of_slot = receive.enter(wanted.lane()).unwrap();
+            }
+            opens(&mut of_slot, slot["messages"].as_array().unwrap());
         }
-        assert!(encode_receive(&receive).len() < 128);
+    }
+}
+
+/// Out of order: the last one first.
+fn opens(receive: &mut ReceiveSession, messages: &[Value]) {
+    for m in messages.iter().rev() {
+        let envelope = bytes(&m["envelope"]);
+        let mut out = [0; 512];
+        let opened = receive.open(&Envelope::parse(&envelope).unwrap(), Far::Refuse, &mut out).unwrap();
+        assert_eq!(opened.content, bytes(&m["content"]));
+        assert_eq!(fields(&Content::decode(opened.content).unwrap()), m["fields"]);
+        assert_eq!(opened.identity.0, array(&m["identity"]));
+        assert_eq!(m["counter"], opened.counter);
+        assert_eq!(opened.tokens.delivered, array(&m["delivered"]));
+        assert_eq!(opened.tokens.read, array(&m["read"]));
     }
 }
 

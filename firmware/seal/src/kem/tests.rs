@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::lanes::Lane;
 use hkdf::Hkdf;
 use hpke::aead::AesGcm128;
 use hpke::inout::InOutBuf;
+use picket_wire::keys::hmac;
 use picket_wire::{Index, MissionId};
 use sha2::Sha256;
 
@@ -77,24 +79,32 @@ fn both_sides_reach_the_same_root_and_only_with_the_same_inputs() {
     let (own, own_public) = keys(1);
     let (_, receiver) = keys(2);
     let psk = [3; 32];
-    let (root, enc) = sender_root(&id(0), &own, &[4; 32], &receiver, &psk, 0).unwrap();
+    let (mut roots, enc) = sender_roots(&id(0), &own, &[4; 32], &receiver, &psk).unwrap();
+    let root = roots.chain.0;
     assert_eq!(enc, derive_key_pair(&[4; 32]).unwrap().1, "enc is what the roster says of E");
-    let open = |id: &SessionId, seed: u8, enc: &PublicKey, sender: &PublicKey, psk: &[u8; 32], lane: u8| {
-        *receiver_root(id, &[seed; 32], enc, sender, psk, lane).unwrap()
+    let open = |id: &SessionId, seed: u8, enc: &PublicKey, sender: &PublicKey, psk: &[u8; 32]| {
+        receiver_roots(id, &[seed; 32], enc, sender, psk).unwrap().chain.0
     };
-    assert_eq!(open(&id(0), 2, &enc, &own_public, &psk, 0), *root);
+    let mut same = receiver_roots(&id(0), &[2; 32], &enc, &own_public, &psk).unwrap();
+    assert_eq!(same.chain.0, root);
+    let mut all = vec![root];
+    for lane in Lane::ALL {
+        let (ours, theirs) = (roots.lanes.take(lane).unwrap(), same.lanes.take(lane).unwrap());
+        assert!(ours.0 == theirs.0 && ours.1.0 == theirs.1.0);
+        assert!(!all.contains(&ours.1.0), "lanes share nothing");
+        all.push(ours.1.0);
+    }
     let others = [
-        open(&id(1), 2, &enc, &own_public, &psk, 0),
-        open(&SessionId { epoch: 6, ..id(0) }, 2, &enc, &own_public, &psk, 0),
-        open(&SessionId { from: Index(3), ..id(0) }, 2, &enc, &own_public, &psk, 0),
-        open(&id(0), 7, &enc, &own_public, &psk, 0),
-        open(&id(0), 2, &receiver, &own_public, &psk, 0),
-        open(&id(0), 2, &enc, &receiver, &psk, 0),
-        open(&id(0), 2, &enc, &own_public, &[8; 32], 0),
-        open(&id(0), 2, &enc, &own_public, &psk, 1),
+        open(&id(1), 2, &enc, &own_public, &psk),
+        open(&SessionId { epoch: 6, ..id(0) }, 2, &enc, &own_public, &psk),
+        open(&SessionId { from: Index(3), ..id(0) }, 2, &enc, &own_public, &psk),
+        open(&id(0), 7, &enc, &own_public, &psk),
+        open(&id(0), 2, &receiver, &own_public, &psk),
+        open(&id(0), 2, &enc, &receiver, &psk),
+        open(&id(0), 2, &enc, &own_public, &[8; 32]),
     ];
     for other in others {
-        assert_ne!(other, *root);
+        assert_ne!(other, root);
     }
 }
 
@@ -104,7 +114,7 @@ fn the_root_is_what_the_text_says() {
     let (own, own_public) = keys(1);
     let (receiver_secret, receiver) = keys(2);
     let psk = [3; 32];
-    let (root, enc) = sender_root(&id(0), &own, &[4; 32], &receiver, &psk, 0).unwrap();
+    let (mut roots, enc) = sender_roots(&id(0), &own, &[4; 32], &receiver, &psk).unwrap();
     let sk = |a: &AgreementSecret| p256::SecretKey::from_slice(a.to_bytes().as_ref()).unwrap();
     let pk = |k: &PublicKey| p256::PublicKey::from_sec1_bytes(&k.0).unwrap();
     let mut dh = sk(&receiver_secret).diffie_hellman(&pk(&enc)).raw_secret_bytes().to_vec();
@@ -128,7 +138,10 @@ fn the_root_is_what_the_text_says() {
     context.extend(extract(hpke, b"", "info_hash", b"PICKET-P1\x00\x01\x00\x02\x00\x00\x00\x05\x00\x00"));
     let secret = extract(hpke, &shared, "secret", &psk);
     let exporter = expand(hpke, &secret, "exp", &context);
-    assert_eq!(expand(hpke, &exporter, "sec", b"ck0\x00"), *root);
+    assert_eq!(expand(hpke, &exporter, "sec", b"ck0\x00"), roots.chain.0);
+    let root = expand(hpke, &exporter, "sec", b"ck0\x03");
+    assert_eq!(roots.lanes.take(Lane::Minutes).unwrap().1.0, hmac(&root, &[&[1]]));
+    assert_eq!(roots.lanes.take(Lane::Minutes).unwrap().1.0, hmac(&hmac(&root, &[&[2]]), &[&[1]]));
 }
 
 #[test]
@@ -148,7 +161,7 @@ fn a_key_off_the_curve_is_refused() {
         .map(|b| PublicKey([&[2], &[b; 32][..]].concat().try_into().unwrap()))
         .find(|k| k.check().is_err())
         .unwrap();
-    assert_eq!(sender_root(&id(0), &own, &[4; 32], &off, &[3; 32], 0).map(|_| ()), Err(SetupError::Key));
-    assert_eq!(receiver_root(&id(0), &[2; 32], &off, &own_public, &[3; 32], 0).map(|_| ()), Err(SetupError::Key));
-    assert_eq!(receiver_root(&id(0), &[2; 32], &own_public, &off, &[3; 32], 0).map(|_| ()), Err(SetupError::Key));
+    assert_eq!(sender_roots(&id(0), &own, &[4; 32], &off, &[3; 32]).map(|_| ()), Err(SetupError::Key));
+    assert_eq!(receiver_roots(&id(0), &[2; 32], &off, &own_public, &[3; 32]).map(|_| ()), Err(SetupError::Key));
+    assert_eq!(receiver_roots(&id(0), &[2; 32], &own_public, &off, &[3; 32]).map(|_| ()), Err(SetupError::Key));
 }
