@@ -6,7 +6,7 @@ mod links;
 mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
-pub use formats::{roster_formats, seal_content, wire_control, wire_envelope, wire_frame};
+pub use formats::{roster_formats, seal_content, signed_objects, wire_control, wire_envelope, wire_frame};
 pub use links::{link_bytes, link_pair};
 pub use stores::{store_queue, store_table};
 
@@ -14,7 +14,8 @@ pub use stores::{store_queue, store_table};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
+    ("signed_objects", signed_objects),
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
     ("wire_control", wire_control),

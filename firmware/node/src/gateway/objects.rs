@@ -82,7 +82,10 @@ impl<M: Medium> Gateway<M> {
         }
         for id in uplinks {
             self.unsubscribe_earlier(*id, dir);
+            let objects = self.uplinks.by_id.get(id).map(|u| u.objects).unwrap_or_default();
             self.uplink_down(now, *id, String::from("the network key changes"));
+            // It is the same connection: what the broker has is known.
+            self.uplinks.by_id.entry(*id).or_default().objects = objects;
             self.uplink_up(now, *id, dir);
         }
         for (id, port) in &mut self.ports {

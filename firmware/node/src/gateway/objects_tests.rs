@@ -104,6 +104,7 @@ fn what_a_revoked_station_wrote_or_is_to_get_ends() {
         hand_to_first(&mut one);
         assert_eq!(one.gateway.queued(), 1);
         in_force(&mut one, 1, &[gone]);
+        one.sync();
         let left = u64::from(gone == BRAVO);
         assert_eq!(one.gateway.queued(), left, "{}: but for the notice to its sender", gone.0);
         assert_eq!(one.count(Count::RefusedRevoked), 1);
