@@ -147,6 +147,8 @@ impl<V: Vault> Endpoint<V> {
                 self.detach_way(now);
                 self.way.replace(config);
                 self.hold_objects(now);
+                let given = self.give_listens();
+                self.check(given);
             }
             Input::LinkUp => self.with_leaf(|leaf, _| leaf.up(now)),
             Input::LinkDown => self.with_leaf(|leaf, _| leaf.down(now)),
@@ -253,7 +255,7 @@ impl<V: Vault> Endpoint<V> {
         }
     }
 
-    fn with_leaf(&mut self, act: impl FnOnce(&mut Leaf, &Hop)) {
+    pub(crate) fn with_leaf(&mut self, act: impl FnOnce(&mut Leaf, &Hop)) {
         if let Some(leaf) = &mut self.way.leaf {
             act(leaf, &self.hop);
         }
@@ -277,6 +279,7 @@ impl<V: Vault> Endpoint<V> {
             }
             Outcome::WantClaim { gateway } => self.claim(now, gateway),
             Outcome::Outrun { sequence } => self.outrun(now, sequence),
+            Outcome::ListensKnown(known) => self.listens_known(now, &known),
             Outcome::Attached { gateway, held, .. } => {
                 self.way.reset_offers();
                 self.tell(Event::Attached { gateway, held });

@@ -113,8 +113,7 @@ impl<V: Vault> Home<V> {
         if let Some(paths) = fill.paths() {
             batch.put(keys::PATHS.to_vec(), paths.to_bytes().to_vec());
         }
-        let mut home =
-            Self { vault, record: record.clone(), secrets, roster, clock, failed: false, revoked: false };
+        let mut home = Self { vault, record: record.clone(), secrets, roster, clock, failed: false, revoked: false };
         home.commit(now, record, batch)?;
         Ok(home)
     }

@@ -7,7 +7,7 @@ use core::fmt;
 use picket_node::leaf::Keyring;
 use picket_node::{Directory, StationKind};
 use picket_roster::{AgreementSecret, Kind, PublicKey, Roster, link_key};
-use picket_wire::control::Claim;
+use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
 use picket_wire::{Index, MissionId};
@@ -101,6 +101,10 @@ impl Directory for Hop {
     }
 
     fn verify_claim(&self, _claim: &Claim) -> bool {
+        false
+    }
+
+    fn verify_listens(&self, _listens: &Listens) -> bool {
         false
     }
 }

@@ -9,6 +9,8 @@ pub(crate) const HOME: &[u8] = b"h";
 pub(crate) const SECRETS: &[u8] = b"d";
 /// The pairing secret, from which keys with later joiners come.
 pub(crate) const PAIRING: &[u8] = b"g";
+/// Rooms listened to.
+pub(crate) const LISTENS: &[u8] = b"l";
 /// Messages sent.
 pub(crate) const OUT: &[u8] = b"o";
 /// Messages received.

@@ -28,6 +28,7 @@ mod hop;
 pub mod io;
 mod keys;
 pub mod limits;
+mod listen;
 mod mailbox;
 pub mod message;
 mod outbox;
@@ -43,11 +44,12 @@ mod way;
 
 pub use endpoint::Endpoint;
 pub use error::{BodyError, CannotSeal, ComposeError, CreateError, ImportError, MarkReadError, OpenError};
-pub use revocation::ObjectError;
 pub use io::{Counters, Detached, Event, Input, Output, Random};
+pub use listen::ListenError;
 pub use message::{
     Body, Content, Draft, Incoming, IncomingState, Outgoing, RefusedBecause, Shown, State, Step, Trust, Why,
 };
 pub use picket_node::leaf::{Duplex, Framing, LinkConfig, LinkCounters, Standing};
 pub use picket_roster::Upgrade;
+pub use revocation::ObjectError;
 pub use vault::{Change, Vault, VaultError};

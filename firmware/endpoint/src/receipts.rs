@@ -27,6 +27,7 @@ impl<V: Vault> Endpoint<V> {
             | Control::Attached { .. }
             | Control::Drained { .. }
             | Control::Claim(_)
+            | Control::Listens(_)
             | Control::Ack { .. }
             | Control::AckDelivered { .. }
             | Control::Refuse { .. }

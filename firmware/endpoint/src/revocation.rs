@@ -45,7 +45,9 @@ impl fmt::Display for ObjectError {
             Self::Older => f.write_str("what is in force is as new"),
             Self::Revoke(e) => e.fmt(f),
             Self::Open(e) => e.fmt(f),
-            Self::NoPaths => f.write_str("this device's keyfill is too old for revocations: ask the authority for a new one"),
+            Self::NoPaths => {
+                f.write_str("this device's keyfill is too old for revocations: ask the authority for a new one")
+            }
             Self::Revoked => f.write_str("this device is revoked"),
             Self::Vault(e) => e.fmt(f),
         }
@@ -173,7 +175,8 @@ impl<V: Vault> Endpoint<V> {
     /// What waits for the revoked is not sent any more.
     pub(crate) fn end_for_revoked(&mut self, now: Instant) -> Result<(), VaultError> {
         let gone = |to: Index| self.home.roster.revoked().contains(to);
-        let ended: Vec<MessageId> = self.desk.outs().filter(|(_, r)| r.is_pending() && gone(r.to)).map(|(id, _)| id).collect();
+        let ended: Vec<MessageId> =
+            self.desk.outs().filter(|(_, r)| r.is_pending() && gone(r.to)).map(|(id, _)| id).collect();
         ended.into_iter().try_for_each(|id| self.end_out(now, id, State::Refused(RefusedBecause::Revoked)))
     }
 

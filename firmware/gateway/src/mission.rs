@@ -7,9 +7,9 @@ use picket_node::leaf::Keyring;
 use picket_node::{Directory, StationKind};
 use picket_roster::{
     AgreementSecret, Keyfill, KeyfillError, Kind, Revoke, Roster, RosterError, Upgrade, UpgradeError, upgrade,
-    verify_claim,
+    verify_claim, verify_listens,
 };
-use picket_wire::control::Claim;
+use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
 use picket_wire::signed::ObjectKind;
@@ -336,6 +336,11 @@ impl Directory for Mission {
         self.roster
             .station(claim.member)
             .is_some_and(|s| s.kind == Kind::Member && verify_claim(claim, self.id, &s.identity).is_ok())
+    }
+    fn verify_listens(&self, listens: &Listens) -> bool {
+        self.roster
+            .station(listens.member)
+            .is_some_and(|s| s.kind == Kind::Member && verify_listens(listens, self.id, &s.identity).is_ok())
     }
     fn mission(&self) -> Option<MissionId> {
         Some(self.id)

@@ -87,7 +87,7 @@ pub struct OfferId(pub u64);
 pub enum ParcelKind {
     /// `bytes` are an envelope.
     Envelope,
-    /// `bytes` are an encoded [`Control::Receipt`], [`Control::Notice`] or [`Control::Claim`].
+    /// `bytes` are an encoded [`Control::Receipt`], [`Control::Notice`], [`Control::Claim`] or [`Control::Listens`].
     Control,
 }
 

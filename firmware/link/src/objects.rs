@@ -113,7 +113,8 @@ impl Objects {
                 }
                 Taken::Complete(object) => {
                     self.partial.remove(at);
-                    let right = object_id(&object) == head.id && object_version(&object) == Some((head.kind, head.version));
+                    let right =
+                        object_id(&object) == head.id && object_version(&object) == Some((head.kind, head.version));
                     if right {
                         self.finished = Some(head);
                     }

@@ -235,7 +235,7 @@ impl Link {
     /// Returns whether the sender has finished and listens.
     fn control(&mut self, now: Instant, from: Index, message: Control) -> Result<bool, Drop> {
         match message {
-            Control::Receipt(_) | Control::Notice(_) | Control::Claim(_) => {
+            Control::Receipt(_) | Control::Notice(_) | Control::Claim(_) | Control::Listens(_) => {
                 let mut buf = [0; picket_wire::limits::CONTROL_MAX];
                 let (Some(identity), Ok(bytes)) = (message.parcel_identity(), message.encode(&mut buf)) else {
                     return Err(Drop::Body);

@@ -10,12 +10,12 @@ use crate::offers::{Patience, Sent};
 use crate::pick::Pick;
 use alloc::vec::Vec;
 use picket_codes::shield::Level;
-use picket_wire::{Index, Precedence};
 use picket_wire::control::{Control, Prefixes};
 use picket_wire::envelope::{FLAG_TURN, set_flags};
 use picket_wire::frame::{Around, Head, Kind, ack_many_suffix, ack_suffix};
 use picket_wire::limits::{CONTROL_MAX, FRAGMENT_HEADER_LEN, HOP_LEN, MAC_LEN};
 use picket_wire::time::{Duration, Instant};
+use picket_wire::{Index, Precedence};
 
 /// One frame about to be written.
 struct Outgoing<'a> {
@@ -106,7 +106,8 @@ impl Link {
             return true;
         }
         let pick = self.offers.pick(now, self.turn.spoken_to(now));
-        let urgent = pick.and_then(|p| self.offers.get(p.id())).is_some_and(|tx| tx.offer.precedence > Precedence::Immediate);
+        let urgent =
+            pick.and_then(|p| self.offers.get(p.id())).is_some_and(|tx| tx.offer.precedence > Precedence::Immediate);
         if !urgent && self.put_signed(now, keys, gate, out) {
             return true;
         }

@@ -98,7 +98,10 @@ fn frames_of_the_generation_before_are_read_from_one_neighbour_only() {
     let from_c = heard(C, &changing, false);
     assert!(!arrived(&from_c), "revoked: {from_c:?}");
     let greeting = heard(A, &changing, true);
-    assert!(greeting.iter().all(|e| matches!(e, Event::Generation(_))), "whoever has the old key says that: {greeting:?}");
+    assert!(
+        greeting.iter().all(|e| matches!(e, Event::Generation(_))),
+        "whoever has the old key says that: {greeting:?}"
+    );
     let settled = heard(A, &Generation::new(B, 2), false);
     assert!(!arrived(&settled) && told(&settled), "the change is over: {settled:?}");
 }

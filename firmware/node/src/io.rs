@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use picket_link::gate::airtime::Record;
 use picket_link::{Emcon, Emission, Gate, Keyring};
 use picket_store::Ticket;
-use picket_wire::control::Claim;
+use picket_wire::control::{Claim, Listens};
 use picket_wire::time::{Duration, Wall};
 use picket_wire::{Identity, Index, MissionId, Precedence};
 
@@ -45,6 +45,8 @@ pub trait Directory: Keyring {
     fn members(&self) -> Vec<Index>;
     /// Whether the member's signature on the claim verifies.
     fn verify_claim(&self, claim: &Claim) -> bool;
+    /// Whether the member's signature on its word of listening verifies.
+    fn verify_listens(&self, listens: &Listens) -> bool;
     /// The mission, from which the names of the brokers' topics for signed objects follow; `None` where nobody carries any.
     fn mission(&self) -> Option<MissionId> {
         None

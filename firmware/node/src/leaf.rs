@@ -10,7 +10,9 @@
 //! The owner (an endpoint, a simulator) signs claims, holds what is to be sent, and answers arrivals once they are
 //! durable. The leaf never keeps a parcel that its owner does not keep.
 
+mod api;
 pub mod limits;
+mod listening;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -19,115 +21,18 @@ use crate::io::{Directory, LinkId, StationKind};
 use crate::objects::{Candidate, Objects, Say};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use listening::Listening;
 use picket_link::gate::Traffic;
-use picket_link::{Emcon, Emission, Event, Gate, Link, Offer};
+use picket_link::{Emcon, Event, Gate, Link, Offer};
 use picket_wire::control::{Claim, Control, Hello, Receipt, ReceiptKind, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Identity, Index, Precedence};
+use picket_wire::{Index, Precedence};
 use stage::{Attached, Attaching, Searching, Stage};
 
+pub use api::{Lost, Outcome, Parcel, Standing};
 pub use picket_link::{
     Arrival, Config as LinkConfig, Counters as LinkCounters, Duplex, Framing, Keyring, OfferId, Owed, ParcelKind,
 };
-
-/// A parcel to be offered to the gateway we are attached to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parcel {
-    /// Handle, given back in [`Outcome`].
-    pub id: OfferId,
-    /// What `bytes` are.
-    pub kind: ParcelKind,
-    /// Urgency.
-    pub precedence: Precedence,
-    /// Identity.
-    pub identity: Identity,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// What the leaf asks of its owner or tells it.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Put these bytes on the medium, then call [`Leaf::sent`].
-    Transmit(Emission),
-    /// Sign a claim to be attached to this gateway, with a sequence higher than any before, durable before it is used;
-    /// give it to [`Leaf::claim`].
-    WantClaim {
-        /// The gateway.
-        gateway: Index,
-    },
-    /// The gateway knows a higher sequence of ours than the claim had: the owner's memory is older than the network's.
-    /// [`Outcome::WantClaim`] follows.
-    Outrun {
-        /// The sequence it knows.
-        sequence: u32,
-    },
-    /// Attached: parcels may be offered.
-    Attached {
-        /// The gateway.
-        gateway: Index,
-        /// Sequence of the claim.
-        sequence: u32,
-        /// Parcels it holds for us.
-        held: u16,
-    },
-    /// All that was held when we attached has been handed over: everything before this was told as
-    /// [`Outcome::Arrived`].
-    Drained {
-        /// The gateway.
-        gateway: Index,
-    },
-    /// Not attached any more; all offers are withdrawn.
-    Detached {
-        /// From which gateway.
-        gateway: Index,
-        /// Why.
-        because: Lost,
-    },
-    /// A parcel arrived from a gateway: answer with [`Leaf::acknowledge`] or [`Leaf::refuse`].
-    Arrived(Arrival),
-    /// A signed object that is newer than the one held: verify it, make it durable and put it in force, then call
-    /// [`Leaf::object`]; or drop it.
-    Object(Vec<u8>),
-    /// The gateway took custody, or had already.
-    Accepted {
-        /// Which offer.
-        offer: OfferId,
-        /// The recipient's token, when it is attached to the same gateway.
-        delivered: Option<Token>,
-    },
-    /// The gateway refused.
-    Refused {
-        /// Which offer.
-        offer: OfferId,
-        /// Why.
-        reason: RefuseReason,
-        /// When to offer again; zero = never in this form.
-        retry: Duration,
-    },
-}
-
-/// Why an attachment ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// The link went down.
-    LinkDown,
-    /// The gateway was not heard for too long.
-    Silent,
-}
-
-/// Where the leaf stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The link is down.
-    Down,
-    /// The link is up; no gateway has been heard.
-    Searching,
-    /// A gateway was heard and has not answered our claim yet.
-    Attaching(Index),
-    /// Attached.
-    Attached(Index),
-}
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -136,6 +41,7 @@ pub struct Leaf {
     gate: Gate,
     config: LinkConfig,
     stage: Stage,
+    listening: Listening,
     offered: BTreeSet<OfferId>,
     outcomes: VecDeque<Outcome>,
     objects: Objects,
@@ -154,6 +60,7 @@ impl Leaf {
             gate: Gate::radio(),
             config,
             stage: Stage::Down,
+            listening: Listening::default(),
             offered: BTreeSet::new(),
             outcomes: VecDeque::new(),
             objects: Objects::default(),
@@ -291,6 +198,7 @@ impl Leaf {
     /// The next thing to do or to tell; call until `None`.
     pub fn poll(&mut self, now: Instant, directory: &dyn Directory) -> Option<Outcome> {
         self.run_timers(now, directory.me());
+        self.tell_rooms(now);
         self.say_objects(now);
         while let Some(event) = self.link.poll_event() {
             self.on_event(now, event, directory);
@@ -310,8 +218,8 @@ impl Leaf {
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         let link = if self.transmitting || matches!(self.stage, Stage::Down) { None } else { self.link.next_wake() };
-        let stage = self.stage.due(&self.config).filter(|_| self.may_show());
-        [link, stage, self.objects.next_wake()].into_iter().flatten().min()
+        let shown = [self.stage.due(&self.config), self.telling_due()].into_iter().flatten();
+        shown.filter(|_| self.may_show()).chain(link).chain(self.objects.next_wake()).min()
     }
 
     /// Where it stands.
@@ -337,10 +245,13 @@ impl Leaf {
             Event::Heard(from) => self.on_heard(now, from, directory),
             Event::Arrived(arrival) => {
                 self.on_heard(now, arrival.from, directory);
+                let Some(arrival) = self.our_own_word(now, arrival, directory) else { return };
                 if directory.kind(arrival.from) == Some(StationKind::Gateway) {
                     self.outcomes.push_back(Outcome::Arrived(arrival));
                 }
             }
+            Event::Accepted { offer, .. } if offer == listening::OFFER => self.listening.taken(),
+            Event::Refused { offer, retry, .. } if offer == listening::OFFER => self.listening.refused(now, retry),
             Event::Accepted { offer, delivered } => {
                 if self.offered.remove(&offer) {
                     self.outcomes.push_back(Outcome::Accepted { offer, delivered });
@@ -425,6 +336,7 @@ impl Leaf {
             // Not for members, or handled inside the link.
             Control::Attach(_)
             | Control::Claim(_)
+            | Control::Listens(_)
             | Control::Ack { .. }
             | Control::AckDelivered { .. }
             | Control::Refuse { .. }
@@ -474,7 +386,8 @@ impl Leaf {
 
     fn on_drained(&mut self, now: Instant, from: Option<Index>, sequence: u32) {
         let Stage::Attached(a) = &mut self.stage else { return };
-        if from == Some(a.claim.gateway) && sequence == a.claim.sequence && !a.drained {
+        // What waits in rooms is handed over only when the gateway knows which ones we listen to; it says so again.
+        if from == Some(a.claim.gateway) && sequence == a.claim.sequence && !a.drained && self.listening.is_told() {
             a.drained = true;
             a.heard(now);
             let gateway = a.claim.gateway;
@@ -498,6 +411,7 @@ impl Leaf {
         for offer in core::mem::take(&mut self.offered) {
             self.link.withdraw(offer);
         }
+        self.untell_rooms();
         if let Some(gateway) = gateway {
             self.outcomes.push_back(Outcome::Detached { gateway, because });
         }

@@ -73,3 +73,5 @@ pub const OBJECT_CHECKS_PER: Duration = Duration::from_secs(10);
 
 /// Pause after a broker is up before our objects are published there: the retained ones come first.
 pub const OBJECT_PUBLISH: Duration = Duration::from_secs(3);
+/// When a member whose word of listening is older than the one known comes back, if what it was told then was lost.
+pub const OUTDATED_RETRY: Duration = Duration::from_secs(10);

@@ -6,10 +6,12 @@ pub use picket_link as link;
 use crate::io::{Directory, StationKind};
 use alloc::vec::Vec;
 use picket_link::Keyring;
-use picket_wire::{Index, MissionId};
+use picket_wire::Index;
+use picket_wire::control::{Claim, Listens, Rooms, Signature};
 use picket_wire::control::{Claim, Signature};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys, hmac};
+use picket_wire::{Index, MissionId};
 
 /// Everything a test station knows of its mission.
 #[derive(Debug)]
@@ -53,6 +55,20 @@ impl TestDirectory {
     pub fn claim(member: Index, gateway: Index, sequence: u32) -> Claim {
         Claim { member, gateway, sequence, signature: signature(member, gateway, sequence) }
     }
+
+    /// A word of listening that [`Directory::verify_listens`] of every test directory accepts.
+    #[must_use]
+    pub fn listens(member: Index, sequence: u32, rooms: Rooms) -> Listens {
+        Listens { member, sequence, rooms, signature: rooms_signature(member, sequence, &rooms) }
+    }
+}
+
+fn rooms_signature(member: Index, sequence: u32, rooms: &Rooms) -> Signature {
+    let list: Vec<u8> = rooms.as_slice().iter().flat_map(|room| room.0.to_be_bytes()).collect();
+    let half = hmac(&[3; 32], &[&member.0.to_be_bytes(), &sequence.to_be_bytes(), &list]);
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&half);
+    Signature(bytes)
 }
 
 fn signature(member: Index, gateway: Index, sequence: u32) -> Signature {
@@ -102,5 +118,8 @@ impl Directory for TestDirectory {
     }
     fn verify_claim(&self, claim: &Claim) -> bool {
         claim.signature == signature(claim.member, claim.gateway, claim.sequence)
+    }
+    fn verify_listens(&self, listens: &Listens) -> bool {
+        listens.signature == rooms_signature(listens.member, listens.sequence, &listens.rooms)
     }
 }

@@ -12,11 +12,13 @@ extern crate alloc;
 
 mod admit;
 pub mod limits;
+mod listens;
 mod routes;
 mod schedule;
 mod ways;
 
 pub use admit::{Admission, Known, Offered, admit};
+pub use listens::{Listeners, ListensOutcome};
 pub use routes::{ClaimOutcome, Routes};
 pub use schedule::{Failure, ParcelKey, Relay, State, Turn, Wait};
 pub use ways::{Ingress, Surroundings, UplinkNumber, Way};

@@ -8,12 +8,13 @@
 //! ```
 
 use crate::limits::{AGED_AFTER, AGED_EVERY, RETRY_FIRST, RETRY_MAX, ROUNDS_MAX, TRIED_MAX};
+use crate::listens::{Listeners, ListensOutcome};
 use crate::routes::{ClaimOutcome, Routes};
 use crate::ways::{Ingress, Surroundings, Way};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use picket_wire::control::{Claim, RefuseReason};
+use picket_wire::control::{Claim, Listens, RefuseReason};
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Index, Precedence};
 
@@ -82,6 +83,7 @@ type Rank = (Reverse<Precedence>, ParcelKey);
 pub struct Relay {
     surroundings: Surroundings,
     routes: Routes,
+    listeners: Listeners,
     custody: BTreeMap<ParcelKey, Custody>,
     ready: BTreeMap<Way, BTreeSet<Rank>>,
     by_destination: BTreeMap<Index, BTreeSet<ParcelKey>>,
@@ -116,6 +118,19 @@ impl Relay {
     #[must_use]
     pub const fn routes(&self) -> &Routes {
         &self.routes
+    }
+    /// Who listens to which rooms.
+    #[must_use]
+    pub const fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+    /// Follows a verified word of listening.
+    pub fn follow_listens(&mut self, word: Listens) -> ListensOutcome {
+        self.listeners.follow(word)
+    }
+    /// Forgets a word that is older than D.
+    pub fn forget_listens(&mut self, member: Index) {
+        self.listeners.forget(member);
     }
     /// Parcels in custody.
     #[must_use]

@@ -60,7 +60,7 @@ mod verify;
 
 #[cfg(feature = "authority")]
 pub use authority::{AuthorityKey, DraftError, RosterDraft};
-pub use claim::{sign_claim, verify_claim};
+pub use claim::{sign_claim, sign_listens, verify_claim, verify_listens};
 pub use codec::{DecodeError, NoRoom};
 pub use device::{DeviceRequest, DeviceSecrets, EpochSeeds};
 pub use file::HeaderError;

@@ -242,7 +242,10 @@ mod tests {
         paths.advance_to(5);
         assert_eq!(*paths.to_bytes(), *twice.to_bytes());
         assert!(!paths.keys.contains(&[7; 32]));
-        assert_eq!(format!("{paths:?} {:?} {:?}", NodeKey([9; 32]), Seed([9; 16])), "PathKeys(generation 5) NodeKey(..) Seed(..)");
+        assert_eq!(
+            format!("{paths:?} {:?} {:?}", NodeKey([9; 32]), Seed([9; 16])),
+            "PathKeys(generation 5) NodeKey(..) Seed(..)"
+        );
         assert!(PathKeys::decode(&paths.to_bytes()[1..]).is_err());
         assert_eq!(*PathKeys::decode(paths.to_bytes().as_ref()).unwrap().to_bytes(), *paths.to_bytes());
     }

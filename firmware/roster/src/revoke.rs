@@ -81,9 +81,7 @@ impl fmt::Display for RevokeError {
             Self::Incomplete { have, need } => {
                 write!(f, "revocation: {have} of {need} signatures; have it signed by another revoker")
             }
-            Self::Signature => {
-                f.write_str("revocation: a signature does not verify; get it from the authority again")
-            }
+            Self::Signature => f.write_str("revocation: a signature does not verify; get it from the authority again"),
         }
     }
 }

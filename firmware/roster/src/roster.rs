@@ -359,7 +359,8 @@ pub fn upgrade<A: AsRef<[u8]>, B: AsRef<[u8]>>(
         let index = Index(u16::try_from(offered.next_index()).unwrap_or(u16::MAX));
         return Err(UpgradeError::Reused { index });
     }
-    let forgets = offered.generation() < current.generation() || !offered.layout.revoked.includes(&current.layout.revoked);
+    let forgets =
+        offered.generation() < current.generation() || !offered.layout.revoked.includes(&current.layout.revoked);
     if forgets {
         return Err(UpgradeError::Unrevoked);
     }

@@ -192,6 +192,30 @@ fn a_claim_is_the_members_word_and_nothing_else() {
 }
 
 #[test]
+fn a_listens_is_the_members_word_and_nothing_else() {
+    use picket_roster::{sign_listens, verify_listens};
+    use picket_wire::control::{Listens, Rooms};
+    let (_, bytes, devices) = mission();
+    let roster = verified(&bytes);
+    let rooms = |list: &[u16]| Rooms::new(&list.iter().copied().map(Index).collect::<Vec<_>>()).unwrap();
+    let sign = |list: &[u16]| sign_listens(devices[0].identity(), roster.mission(), Index(1), 7, rooms(list)).unwrap();
+    let listens = sign(&[0xC001, 0xC002]);
+    let key = roster.station(Index(1)).unwrap().identity;
+    let ok = |listens: &Listens| verify_listens(listens, roster.mission(), &key).is_ok();
+    assert!(ok(&listens) && ok(&sign(&[])));
+    assert!(!ok(&Listens { sequence: 8, ..listens }));
+    assert!(!ok(&Listens { member: Index(2), ..listens }));
+    for other in [&[][..], &[0xC001], &[0xC001, 0xC003], &[0xC001, 0xC002, 0xC003]] {
+        assert!(!ok(&Listens { rooms: rooms(other), ..listens }));
+    }
+    assert!(verify_listens(&listens, picket_wire::MissionId([0; 8]), &key).is_err(), "another mission");
+    assert!(verify_listens(&listens, roster.mission(), &roster.station(Index(2)).unwrap().identity).is_err());
+    // Neither is the other, whatever their bytes are.
+    let claim = sign_claim(devices[0].identity(), roster.mission(), Index(1), Index(0), 7).unwrap();
+    assert!(!ok(&Listens { rooms: rooms(&[]), signature: claim.signature, ..listens }));
+}
+
+#[test]
 fn seeds_are_erased_one_by_one() {
     let mut secrets = device(0x31, 3);
     secrets.set_first_epoch(10);

@@ -6,8 +6,8 @@ mod common;
 use common::{START, authority, device, mission, request};
 use picket_roster::device::DeviceRequest;
 use picket_roster::{
-    AuthorityKey, DraftError, Keyfill, Kind, OpenError, PathKeys, Revoke, RevokeDraft, RevokeError, Roster, RosterDraft,
-    RevokerSecret, UpgradeError, tree, upgrade,
+    AuthorityKey, DraftError, Keyfill, Kind, OpenError, PathKeys, Revoke, RevokeDraft, RevokeError, RevokerSecret,
+    Roster, RosterDraft, UpgradeError, tree, upgrade,
 };
 use picket_wire::Index;
 use proptest::prelude::*;

@@ -8,9 +8,11 @@ mod common;
 
 use common::{START, authority, device, mission, request, verified};
 use picket_roster::device::DeviceRequest;
-use picket_roster::{Keyfill, Kind, PublicKey, Roster, link_key, sign_claim, verify_claim};
+use picket_roster::{
+    Keyfill, Kind, PublicKey, Roster, link_key, sign_claim, sign_listens, verify_claim, verify_listens,
+};
 use picket_wire::Index;
-use picket_wire::control::Claim;
+use picket_wire::control::{Claim, Listens, Rooms};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -41,6 +43,8 @@ fn made() -> Value {
     let gateway = key.keyfill(&view, Index(3), 0, Some(&devices[2])).unwrap();
     let psk = Keyfill::open(&bravo).unwrap().psk(&view.station(Index(1)).unwrap()).unwrap();
     let claim = sign_claim(devices[0].identity(), view.mission(), Index(1), Index(3), 7).unwrap();
+    let rooms = Rooms::new(&[Index(0xC000), Index(0xC102)]).unwrap();
+    let listens = sign_listens(devices[0].identity(), view.mission(), Index(1), 8, rooms).unwrap();
     let lk = link_key(devices[0].agreement(), &devices[2].agreement().public().unwrap(), view.mission(), 5).unwrap();
     json!({
         "about": "authority from 32 bytes 01; devices alpha 0A, bravo 0B (3 epochs each), gw1 0C, delta 21 (1 epoch)",
@@ -80,6 +84,9 @@ fn made() -> Value {
         "psk_1_2": (0..4).map(|e| hex::encode(*psk.at(e).unwrap())).collect::<Vec<_>>(),
         "link_key_1_3_generation_5": hex::encode(lk.0),
         "claim": { "member": 1, "gateway": 3, "sequence": 7, "signature": hex::encode(claim.signature.0) },
+        "listens": {
+            "member": 1, "sequence": 8, "rooms": [0xC000, 0xC102], "signature": hex::encode(listens.signature.0),
+        },
     })
 }
 
@@ -173,4 +180,16 @@ fn the_other_files_read_back_to_their_fields() {
     let hex = bytes(&file["keyfills"][0]["hex"]);
     let keyfill = Keyfill::open(&hex).unwrap();
     assert!(verify_claim(&claim, keyfill.mission(), &keyfill.owner().unwrap().identity).is_ok());
+    let rooms: Vec<Index> = file["listens"]["rooms"].as_array().unwrap().iter().map(room).collect();
+    let listens = Listens {
+        member: Index(1),
+        sequence: 8,
+        rooms: Rooms::new(&rooms).unwrap(),
+        signature: picket_wire::control::Signature(array(&file["listens"]["signature"])),
+    };
+    assert!(verify_listens(&listens, keyfill.mission(), &keyfill.owner().unwrap().identity).is_ok());
+}
+
+fn room(v: &Value) -> Index {
+    Index(v.as_u64().unwrap().try_into().unwrap())
 }

@@ -3,6 +3,7 @@
 
 use crate::envelope::HOP_BYTE;
 use crate::limits::{ACK_MANY_MAX, CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, HOP_LIMIT_MAX};
+pub use crate::listens::{Listens, Rooms, RoomsError};
 use crate::{Identity, Index, MessageId};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -208,6 +209,8 @@ pub enum Control {
     },
     /// 13: custody of several parcels taken, at least one. Its MAC covers [`crate::frame::ack_many_suffix`].
     AckMany(Prefixes),
+    /// 14: the rooms a member listens to; acknowledged like an envelope.
+    Listens(Listens),
 }
 
 /// `need` of a report: everything has arrived and is being made durable; the answer follows.
@@ -329,6 +332,7 @@ impl Control {
             | Self::Attached { .. }
             | Self::Drained { .. }
             | Self::Claim(_)
+            | Self::Listens(_)
             | Self::Ack { .. }
             | Self::AckDelivered { .. }
             | Self::Refuse { .. }
@@ -348,6 +352,7 @@ impl Control {
             | Self::Attached { .. }
             | Self::Drained { .. }
             | Self::Claim(_)
+            | Self::Listens(_)
             | Self::Ack { .. }
             | Self::AckDelivered { .. }
             | Self::Refuse { .. }
@@ -358,7 +363,7 @@ impl Control {
         }
     }
 
-    /// Identity of a receipt, notice or claim as a parcel: SHA-256("PICKET-parcel" ‖ encoding with hops 0)[..16].
+    /// Identity of a receipt, notice, claim or listens as a parcel: SHA-256("PICKET-parcel" ‖ encoding with hops 0)[..16].
     /// `None` for messages that are not parcels.
     #[must_use]
     pub fn parcel_identity(&self) -> Option<Identity> {
@@ -366,6 +371,7 @@ impl Control {
             Self::Receipt(r) => Self::Receipt(Receipt { hops: 0, ..r }),
             Self::Notice(n) => Self::Notice(Notice { hops: 0, ..n }),
             Self::Claim(claim) => Self::Claim(claim),
+            Self::Listens(listens) => Self::Listens(listens),
             Self::Hello(_)
             | Self::Attach(_)
             | Self::Attached { .. }

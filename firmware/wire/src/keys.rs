@@ -77,8 +77,10 @@ pub enum TopicKind {
     Member = 0,
     /// Parcels and acknowledgements for one gateway.
     Gateway = 1,
-    /// Attachment claims retained by one gateway.
+    /// A member's attachment claim, retained.
     Claims = 2,
+    /// The rooms a member listens to, retained.
+    Listens = 3,
 }
 
 /// HMAC-SHA-256 over the concatenation of `parts`.

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod keys;
 pub mod lifetime;
 pub mod limits;
+mod listens;
 pub mod precedence;
 pub mod signed;
 pub mod time;

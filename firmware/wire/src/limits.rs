@@ -45,7 +45,10 @@ pub const OBJECT_MAX: usize = ENVELOPE_MAX;
 /// Parcels that one acknowledgement may name: 30 bytes of names in one frame of 39; more would delay the first.
 pub const ACK_MANY_MAX: usize = 15;
 
-/// Longest control body in bytes: an attachment claim with its signature, rounded up: decoding needs a buffer of this size on the stack.
+/// Rooms that one member may listen to: its word is then 122 bytes at most and fits the frame of a 184-byte packet radio.
+pub const LISTENS_ROOMS_MAX: usize = 16;
+
+/// Longest control body in bytes: a word of listening with its signature, rounded up: decoding needs a buffer of this size on the stack.
 pub const CONTROL_MAX: usize = 160;
 
 /// Least bytes the header mask is sampled from. Five, not RFC 9001's sixteen, so that an acknowledgement stays at ten

@@ -7,9 +7,9 @@
 //! 010 000 11 ‖ 02 ‖ kind 1 ‖ version 4 ‖ id 4 ‖ total 3 ‖ T 1 ‖ symbol id 2 ‖ symbols        symbols of one (§20.6)
 //! ```
 
+use crate::MissionId;
 use crate::frame::{ESI_MAX, FrameError, Kind};
 use crate::limits::{OBJECT_MAX, SOURCE_SYMBOLS_MAX, WIRE_VERSION};
-use crate::MissionId;
 use sha2::{Digest, Sha256};
 
 /// Bytes before a whole object.

@@ -117,7 +117,7 @@ proptest! {
         let moved = match message {
             Control::Receipt(r) => Control::Receipt(picket_wire::control::Receipt { hops, ..r }),
             Control::Notice(n) => Control::Notice(picket_wire::control::Notice { hops, ..n }),
-            Control::Claim(_) => { prop_assert!(message.parcel_identity().is_some()); return Ok(()); }
+            Control::Claim(_) | Control::Listens(_) => { prop_assert!(message.parcel_identity().is_some()); return Ok(()); }
             other => { prop_assert_eq!(other.parcel_identity(), None); return Ok(()); }
         };
         prop_assert!(message.parcel_identity().is_some());

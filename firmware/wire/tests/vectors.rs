@@ -59,6 +59,7 @@ fn keys() {
             "member" => TopicKind::Member,
             "gateway" => TopicKind::Gateway,
             "claims" => TopicKind::Claims,
+            "listens" => TopicKind::Listens,
             other => panic!("{other}"),
         };
         assert_eq!(net.topic_name(kind, Index(number(&t["destination"]))), array(&t["name"]));
@@ -98,7 +99,7 @@ fn control_messages_both_ways() {
         assert_eq!(json!(message.parcel_identity().map(|i| hex::encode(i.0))), v["parcel_identity"]);
     }
     let types: BTreeSet<u8> = list(&file, "controls").iter().map(|v| hex_of(v)[0]).collect();
-    assert_eq!(types, (0..=13).collect(), "every type has a vector");
+    assert_eq!(types, (0..=14).collect(), "every type has a vector");
 }
 
 /// What [`open`] needs from the head of a file of frames.

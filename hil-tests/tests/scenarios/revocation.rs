@@ -21,7 +21,8 @@ fn revoke(rig: &Rig, name: &str, generation: u8, to: &Gateway) -> u64 {
     let done = picket(rig, &["mission", "revoke", mission.to_str().unwrap(), name]);
     assert_eq!(done.code, 0, "{}", done.err);
     let object = rig.mission(&format!("revoke-{generation}.pkobj"));
-    let pushed = picket(rig, &["gateway", "push", object.to_str().unwrap(), "--control", to.control().to_str().unwrap()]);
+    let pushed =
+        picket(rig, &["gateway", "push", object.to_str().unwrap(), "--control", to.control().to_str().unwrap()]);
     assert_eq!(pushed.code, 0, "{}", pushed.err);
     std::fs::metadata(&object).unwrap().len() - 10
 }

@@ -207,6 +207,13 @@ fn control(c: &Control) -> Value {
             let list: Vec<String> = prefixes.as_slice().iter().map(prefix).collect();
             json!({"type": "ack_many", "prefixes": list})
         }
+        Control::Listens(l) => {
+            let rooms: Vec<u16> = l.rooms.as_slice().iter().map(|room| room.0).collect();
+            json!({
+                "type": "listens", "member": l.member.0, "sequence": l.sequence, "rooms": rooms,
+                "signature": hex::encode(l.signature.0),
+            })
+        }
     }
 }
 

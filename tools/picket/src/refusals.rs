@@ -2,7 +2,7 @@
 
 use crate::error::{Exit, Failure};
 use crate::vault;
-use picket_endpoint::{ObjectError, BodyError, ComposeError, ImportError, MarkReadError, OpenError};
+use picket_endpoint::{BodyError, ComposeError, ImportError, MarkReadError, ObjectError, OpenError};
 
 /// Opening a home.
 #[must_use]
@@ -77,7 +77,9 @@ pub fn object(e: &ObjectError) -> Failure {
         | ObjectError::Revoke(_)
         | ObjectError::Open(_)
         | ObjectError::NoPaths
-        | ObjectError::Revoked => Failure::usage(e.to_string(), "nothing else changed; ask the authority for the right file"),
+        | ObjectError::Revoked => {
+            Failure::usage(e.to_string(), "nothing else changed; ask the authority for the right file")
+        }
     }
 }
 

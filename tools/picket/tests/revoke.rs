@@ -98,7 +98,11 @@ fn two_of_three_revokers_sign_what_the_authority_proposes() {
     assert!(said.contains("complete"), "{said}");
     assert_eq!(state(&dir), Ok(()));
     let home = dir.join("alpha");
-    assert_eq!(code(&["roster", "import", "--home", text(&home), text(&proposal)]), 2, "this home does not know the revokers yet");
+    assert_eq!(
+        code(&["roster", "import", "--home", text(&home), text(&proposal)]),
+        2,
+        "this home does not know the revokers yet"
+    );
     done(&["roster", "import", "--home", text(&home), text(&dir.join("roster"))]);
     assert!(done(&["roster", "import", "--home", text(&home), text(&proposal)]).contains("generation 1"));
 }

@@ -4,8 +4,10 @@ use picket_channel::Rng;
 use picket_link::Keyring;
 use picket_node::{Directory, StationKind};
 use picket_roster::authority::{AuthorityKey, RosterDraft};
-use picket_roster::{AgreementSecret, DeviceRequest, DeviceSecrets, Keyfill, Kind, Roster, verify_claim};
-use picket_wire::control::Claim;
+use picket_roster::{
+    AgreementSecret, DeviceRequest, DeviceSecrets, Keyfill, Kind, Roster, verify_claim, verify_listens,
+};
+use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
 use picket_wire::{Index, MissionId};
@@ -138,5 +140,9 @@ impl Directory for GatewayDirectory {
     fn verify_claim(&self, claim: &Claim) -> bool {
         let station = self.roster.station(claim.member);
         station.is_some_and(|s| verify_claim(claim, self.id, &s.identity).is_ok())
+    }
+    fn verify_listens(&self, listens: &Listens) -> bool {
+        let station = self.roster.station(listens.member);
+        station.is_some_and(|s| verify_listens(listens, self.id, &s.identity).is_ok())
     }
 }

@@ -3,11 +3,11 @@
 use picket_node::leaf::Keyring;
 use picket_node::{Directory, StationKind};
 use picket_roster::{
-    AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, Kind, PathKeys, Revoke, RevokeDraft, Roster, RosterDraft, link_key,
-    verify_claim,
+    AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, Kind, PathKeys, Revoke, RevokeDraft, Roster, RosterDraft,
+    link_key, verify_claim, verify_listens,
 };
 use picket_wire::Index;
-use picket_wire::control::Claim;
+use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
 
@@ -150,5 +150,9 @@ impl Directory for GatewayDirectory {
         self.roster
             .station(claim.member)
             .is_some_and(|s| verify_claim(claim, self.roster.mission(), &s.identity).is_ok())
+    }
+    fn verify_listens(&self, listens: &Listens) -> bool {
+        let station = self.roster.station(listens.member);
+        station.is_some_and(|s| verify_listens(listens, self.roster.mission(), &s.identity).is_ok())
     }
 }

@@ -82,11 +82,7 @@ pub(super) struct Network {
 
 impl Network {
     /// The keyfill's, or the kept one where that is newer; puts the kept revocation in force in `roster`.
-    pub(super) fn load(
-        fill: &Keyfill<'_>,
-        state: &Path,
-        roster: &mut Roster<Vec<u8>>,
-    ) -> Result<Self, MissionError> {
+    pub(super) fn load(fill: &Keyfill<'_>, state: &Path, roster: &mut Roster<Vec<u8>>) -> Result<Self, MissionError> {
         let file = state.join(FILE);
         let given = |file: PathBuf| Self::over(fill.net_keys(), fill.paths().cloned(), None, file);
         let bytes = match fs::read(&file) {

@@ -6,11 +6,11 @@ use super::provision::Provisioned;
 use picket_node::leaf::{Duplex, Framing, Keyring, LinkConfig as Config, OfferId, ParcelKind};
 use picket_node::leaf::{Leaf, Outcome, Parcel};
 use picket_node::{Directory, StationKind};
-use picket_roster::{AgreementSecret, Kind, Roster, link_key, sign_claim, verify_claim};
+use picket_roster::{AgreementSecret, Kind, Roster, link_key, sign_claim, sign_listens, verify_claim, verify_listens};
 use picket_shell::clock::Clock;
 use picket_shell::port::{self, Driver, Event, Port, What};
 use picket_shell::unix;
-use picket_wire::control::Claim;
+use picket_wire::control::{Claim, Listens, Rooms};
 use picket_wire::envelope::{Class, Envelope, Header};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
@@ -78,6 +78,10 @@ impl Directory for Known {
         let station = self.roster.station(claim.member);
         station.is_some_and(|s| verify_claim(claim, self.roster.mission(), &s.identity).is_ok())
     }
+    fn verify_listens(&self, listens: &Listens) -> bool {
+        let station = self.roster.station(listens.member);
+        station.is_some_and(|s| verify_listens(listens, self.roster.mission(), &s.identity).is_ok())
+    }
 }
 
 pub struct Member {
@@ -132,7 +136,7 @@ impl Member {
     /// Puts an envelope of `bytes` bytes to `to` into the outbox.
     pub fn send(&mut self, to: Index, bytes: usize) {
         let header = Header {
-            class: Class::Pairwise,
+            class: if to.is_room() { Class::Room } else { Class::Pairwise },
             precedence: Precedence::Routine,
             destination: to,
             source: self.known.me,
@@ -154,6 +158,14 @@ impl Member {
         self.made += 1;
         let (kind, precedence) = (ParcelKind::Envelope, Precedence::Routine);
         self.outbox.push_back(Parcel { id, kind, precedence, identity, bytes: envelope });
+    }
+
+    /// Listens to these rooms from now on.
+    pub fn listen(&mut self, rooms: &[Index]) {
+        self.sequence += 1;
+        let rooms = Rooms::new(rooms).unwrap();
+        let (mission, me) = (self.known.roster.mission(), self.known.me);
+        self.leaf.listens(sign_listens(&self.identity, mission, me, self.sequence, rooms).unwrap());
     }
 
     /// Serves the link until `done`.
@@ -227,6 +239,7 @@ impl Member {
                     self.leaf.claim(now, claim);
                 }
                 Outcome::Outrun { sequence } => self.sequence = sequence,
+                Outcome::ListensKnown(known) => panic!("known already: {known:?}"),
                 Outcome::Attached { .. } => self.attached = true,
                 Outcome::Drained { .. } => {}
                 Outcome::Detached { .. } => self.attached = false,

@@ -47,7 +47,7 @@ fn sooner(before: Option<Held>, held: Held) -> Held {
 #[must_use]
 pub const fn of_control(message: &Control) -> Traffic {
     match message {
-        Control::Hello(_) | Control::Attach(_) | Control::Claim(_) => Traffic::Presence,
+        Control::Hello(_) | Control::Attach(_) | Control::Claim(_) | Control::Listens(_) => Traffic::Presence,
         Control::Attached { .. }
         | Control::Drained { .. }
         | Control::Ack { .. }
@@ -62,10 +62,11 @@ pub const fn of_control(message: &Control) -> Traffic {
     }
 }
 
-/// What a parcel is for: a claim tells only where somebody is.
+/// What a parcel is for: a claim tells only where somebody is, a listens to what it listens there.
 pub(crate) fn of_offer(offer: &crate::Offer) -> Traffic {
+    let presence = |message| matches!(message, Control::Claim(_) | Control::Listens(_));
     match offer.kind {
-        ParcelKind::Control if matches!(Control::decode(&offer.bytes), Ok(Control::Claim(_))) => Traffic::Presence,
+        ParcelKind::Control if Control::decode(&offer.bytes).is_ok_and(presence) => Traffic::Presence,
         ParcelKind::Control | ParcelKind::Envelope => Traffic::Parcel(offer.precedence),
     }
 }

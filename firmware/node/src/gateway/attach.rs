@@ -84,6 +84,7 @@ impl<M: Medium> Gateway<M> {
             | Control::Refuse { .. }
             | Control::Receipt(_)
             | Control::Notice(_)
+            | Control::Listens(_)
             | Control::SymbolReport { .. }
             | Control::Announce { .. }
             | Control::AckMany(_)
@@ -139,8 +140,22 @@ impl<M: Medium> Gateway<M> {
         let held: Vec<ParcelKey> = self.relay.held_for(claim.member).collect();
         let count = u16::try_from(held.len()).unwrap_or(u16::MAX);
         self.send(now, id, Some(claim.member), Control::Attached { sequence: claim.sequence, held: count });
+        self.drain(id, claim, &held);
+    }
+
+    /// What is held for the member at this moment is being handed over.
+    fn drain(&mut self, id: LinkId, claim: Claim, held: &[ParcelKey]) {
         let last = held.last().copied().unwrap_or(ParcelKey(0));
         self.attachments.draining.insert(claim.member, Draining { port: id.0, sequence: claim.sequence, last });
+    }
+
+    /// The member attached here has told what it listens to: more may be held for it than there was when it attached.
+    pub(super) fn drain_again(&mut self, member: Index) {
+        let port = self.relay.surroundings().attached_port(member);
+        if let (Some(port), Some(claim)) = (port, self.relay.routes().get(member).copied()) {
+            let held: Vec<ParcelKey> = self.relay.held_for(member).collect();
+            self.drain(LinkId(port), claim, &held);
+        }
     }
 
     /// The member's memory is older than ours: its home was restored or copied. It is told the sequence it has to pass

@@ -122,7 +122,7 @@ impl<M: Medium> Gateway<M> {
             Kind::Message | Kind::Housekeeping => {
                 envelope::set_mutable(&mut bytes, hop_limit, meta.our_round(), Lifetime::within(remaining));
             }
-            Kind::Control | Kind::Claim | Kind::Debt => match with_hops(&bytes, hop_limit) {
+            Kind::Control | Kind::Claim | Kind::Listens | Kind::Debt => match with_hops(&bytes, hop_limit) {
                 Some(set) => bytes = set,
                 None => {
                     self.died(now, key, NoticeReason::Damaged, dir);
@@ -157,7 +157,7 @@ fn assemble(
 ) -> Outgoing {
     let (kind, round) = match kind {
         Kind::Message | Kind::Housekeeping => (ParcelKind::Envelope, meta.our_round()),
-        Kind::Control | Kind::Claim | Kind::Debt => (ParcelKind::Control, 0),
+        Kind::Control | Kind::Claim | Kind::Listens | Kind::Debt => (ParcelKind::Control, 0),
     };
     Outgoing { kind, identity, precedence, destination: meta.destination, hop_limit, round, bytes }
 }
@@ -172,6 +172,7 @@ fn with_hops(bytes: &[u8], hops: u8) -> Option<Vec<u8>> {
         | Control::Attached { .. }
         | Control::Drained { .. }
         | Control::Claim(_)
+        | Control::Listens(_)
         | Control::Ack { .. }
         | Control::AckDelivered { .. }
         | Control::Refuse { .. }

@@ -169,11 +169,9 @@ impl Rig {
             | Output::Settle(uplink, _) => {
                 self.state == Emcon::Silent || self.state == Emcon::ReceiveOnly && *uplink == UPLINKS[1]
             }
-            Output::Recall(_)
-            | Output::RecordAirtime(_)
-            | Output::Sync(_)
-            | Output::Object(_)
-            | Output::Report(_) => false,
+            Output::Recall(_) | Output::RecordAirtime(_) | Output::Sync(_) | Output::Object(_) | Output::Report(_) => {
+                false
+            }
         };
         assert!(!forbidden, "{:?}: {output:?}", self.state);
     }

@@ -18,6 +18,8 @@ pub enum Kind {
     Claim = 4,
     /// An answer owed while nothing may be sent.
     Debt = 5,
+    /// A member's word of listening.
+    Listens = 6,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             3 => Some(Self::Control),
             4 => Some(Self::Claim),
             5 => Some(Self::Debt),
+            6 => Some(Self::Listens),
             _ => None,
         }
     }

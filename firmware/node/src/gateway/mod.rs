@@ -12,6 +12,8 @@ mod custody;
 mod debts;
 mod dispatch;
 mod emission;
+mod fate;
+mod listening;
 mod meta;
 mod objects;
 mod ports;
@@ -25,13 +27,14 @@ pub use counters::{Count, Counters};
 pub use emission::{BandUse, Silence};
 
 use crate::io::{Directory, GatewayConfig, Input, LinkId, Output, Report};
+use crate::objects::Objects;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use attach::Attachments;
 use custody::Custody;
 use emission::Emissions;
-use crate::objects::Objects;
+use listening::Listening;
 use meta::{Kind, Meta};
 use picket_relay::{ParcelKey, Relay};
 use picket_store::{Medium, OpenError, Queue, QueueLimits};
@@ -53,6 +56,7 @@ pub struct Gateway<M> {
     emission: Emissions,
     uplinks: Uplinks,
     attachments: Attachments,
+    listening: Listening,
     telling: Telling,
     objects: Objects,
     counters: Counters,
@@ -94,6 +98,7 @@ impl<M: Medium> Gateway<M> {
             emission,
             uplinks: Uplinks::default(),
             attachments: Attachments::default(),
+            listening: Listening::default(),
             telling: Telling::default(),
             objects: Objects::default(),
             counters: Counters::default(),
@@ -239,6 +244,7 @@ impl<M: Medium> Gateway<M> {
         for (key, kind, meta, precedence) in found {
             match (kind, meta) {
                 (Some(Kind::Claim), Some(_)) => self.recover_claim(now, key),
+                (Some(Kind::Listens), Some(_)) => self.recover_listens(now, key),
                 (Some(Kind::Debt), Some(_)) => self.recover_debt(now, key, precedence),
                 (Some(Kind::Message | Kind::Housekeeping | Kind::Control), Some(meta)) => {
                     self.relay.take(now, key, meta.destination, meta.ingress, precedence);
@@ -333,6 +339,9 @@ impl<M: Medium> Gateway<M> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod emission_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod listening_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod objects_tests;

@@ -149,7 +149,11 @@ impl<M: Medium> Gateway<M> {
 
     fn publish_objects(&mut self, now: Instant, dir: &dyn Directory) {
         let Some(mission) = dir.mission() else { return };
-        let due = self.uplinks.by_id.iter_mut().filter(|(_, u)| u.down.is_none() && u.objects.due.is_some_and(|at| at <= now));
+        let due = self
+            .uplinks
+            .by_id
+            .iter_mut()
+            .filter(|(_, u)| u.down.is_none() && u.objects.due.is_some_and(|at| at <= now));
         let mut publish = Vec::new();
         for (id, uplink) in due {
             uplink.objects.due = None;

@@ -81,12 +81,12 @@ impl<M: Medium> Gateway<M> {
 
     fn queued_parcel(&mut self, now: Instant, key: ParcelKey, name_of: &dyn Fn(Index) -> String) -> Option<Queued> {
         let (kind, identity, meta) = self.custody.meta(now, key)?;
-        if matches!(kind, Kind::Claim | Kind::Debt) {
+        if matches!(kind, Kind::Claim | Kind::Listens | Kind::Debt) {
             return None;
         }
         let id = match kind {
             Kind::Control => self.subject(key)?,
-            Kind::Message | Kind::Housekeeping | Kind::Claim | Kind::Debt => identity.id(),
+            Kind::Message | Kind::Housekeeping | Kind::Claim | Kind::Listens | Kind::Debt => identity.id(),
         };
         let entry = self.custody.queue().entry(now, picket_store::Seq(key.0))?;
         let state = self.relay.state(key);

@@ -17,7 +17,7 @@ pub(super) const GW2: Index = Index(11);
 pub(super) const GW3: Index = Index(12);
 pub(super) const UP: UplinkId = UplinkId(0);
 
-fn directory(me: Index) -> TestDirectory {
+pub(super) fn directory(me: Index) -> TestDirectory {
     TestDirectory::new(me, &[ALPHA, BRAVO], &[GW1, GW2, GW3])
 }
 
@@ -55,7 +55,7 @@ impl Rig {
         Self::on(me, RamMedium::default(), Instant(1_000_000))
     }
 
-    fn on(me: Index, medium: RamMedium, now: Instant) -> Self {
+    pub(super) fn on(me: Index, medium: RamMedium, now: Instant) -> Self {
         let config = GatewayConfig::default();
         let gateway = Gateway::open(config, me, medium, QueueLimits::default(), now, None).unwrap();
         Self { gateway, dir: directory(me), now, out: Vec::new() }
@@ -172,7 +172,7 @@ pub(super) fn hand_to_first(one: &mut Rig) {
     one.out.remove(at.expect("the answer to GW3"));
 }
 
-fn control_payload(from: Index, body: &[u8]) -> Vec<u8> {
+pub(super) fn control_payload(from: Index, body: &[u8]) -> Vec<u8> {
     let dir = directory(from);
     let prefix = from.0.to_be_bytes();
     let mut out = vec![0; 2 + body.len() + 7];

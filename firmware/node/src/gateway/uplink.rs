@@ -1,8 +1,9 @@
 //! The broker side: masked topics, frames with the publisher's index in front, custody across the broker (spec §60… of
 //! the design, §65.6 here). A PUBACK proves nothing but that the broker has the bytes.
 
-use super::arrive::{Deposit, Via};
+use super::arrive::Deposit;
 use super::custody::Creditor;
+use super::fate::Via;
 use super::objects::AtBroker;
 use super::published::Publishes;
 use super::{Count, Gateway};
@@ -328,6 +329,10 @@ impl<M: Medium> Gateway<M> {
                 self.follow(now, claim, dir);
                 self.out.push_back(Output::Settle(id, delivery));
             }
+            Body::Control(Control::Listens(listens)) => {
+                self.follow_listens(now, listens, None, dir);
+                self.out.push_back(Output::Settle(id, delivery));
+            }
             Body::Control(message) => {
                 let identity = message.parcel_identity().ok_or(Count::UplinkGarbage)?;
                 let owed = Owed { from, identity, hop_limit: message.hops(), round: 0 };
@@ -387,6 +392,7 @@ impl<M: Medium> Gateway<M> {
             | Control::Attached { .. }
             | Control::Drained { .. }
             | Control::Claim(_)
+            | Control::Listens(_)
             | Control::Receipt(_)
             | Control::Notice(_)
             | Control::SymbolReport { .. }

@@ -44,3 +44,6 @@ pub const PROBES: u32 = 3;
 
 /// Furthest that a gateway's word may push our sequence: the rest of 32 bits stays out of a rogue gateway's reach.
 pub const OUTRUN_MAX: u32 = 1 << 20;
+
+/// Pause before the word of the rooms is offered again when the gateway, or our own link, had no room for it.
+pub const LISTENS_RETRY: Duration = Duration::from_secs(5);

@@ -4,6 +4,8 @@
 use super::*;
 use crate::testing::TestDirectory;
 use alloc::vec;
+use alloc::vec::Vec;
+use picket_wire::control::{Listens, Rooms};
 
 const MEMBER: Index = Index(1);
 const POST: Index = Index(9);
@@ -249,4 +251,101 @@ fn a_leaf_that_starts_silent_never_sends_whatever_it_hears() {
     pair.leaf.set_emcon(Emcon::Free);
     pair.run(S);
     assert!(pair.heard.iter().any(|e| matches!(e, Event::Control { message: Control::Hello(_), .. })));
+}
+
+fn word(sequence: u32, rooms: &[u16]) -> Listens {
+    let list: Vec<Index> = rooms.iter().copied().map(Index).collect();
+    TestDirectory::listens(MEMBER, sequence, Rooms::new(&list).unwrap())
+}
+
+impl Pair {
+    /// Words of listening that the gateway was offered, in order.
+    fn words(&self) -> Vec<(Listens, Owed)> {
+        let words = self.heard.iter().filter_map(|e| match e {
+            Event::Arrived(arrival) => match Control::decode(&arrival.bytes) {
+                Ok(Control::Listens(word)) => Some((word, arrival.owed())),
+                Ok(_) | Err(_) => None,
+            },
+            _ => None,
+        });
+        words.collect()
+    }
+
+    fn drained(&self) -> bool {
+        self.said.contains(&Outcome::Drained { gateway: POST })
+    }
+
+    fn say_drained(&mut self) {
+        self.post.send(self.now, Some(MEMBER), Control::Drained { sequence: 5 }).unwrap();
+        self.run(Duration::from_millis(300));
+    }
+}
+
+// E-70.2-8
+#[test]
+fn the_word_of_the_rooms_is_told_after_each_attachment_until_it_is_acknowledged() {
+    let mut pair = Pair::new();
+    pair.leaf.listens(word(1, &[0xC001]));
+    pair.run(S);
+    assert!(pair.words().is_empty(), "nobody to tell");
+    pair.attach(0);
+    let told = pair.words();
+    assert_eq!(told[0].0, word(1, &[0xC001]));
+    assert!(!pair.drained(), "what waits in rooms has not been handed over");
+    pair.post.acknowledge(pair.now, told[0].1, None, Duration::ZERO);
+    pair.run(S);
+    assert!(!pair.drained(), "the word of before says nothing of rooms");
+    pair.say_drained();
+    assert!(pair.drained());
+    let before = pair.words().len();
+    pair.leaf.listens(word(1, &[0xC001]));
+    pair.run(S.times(10));
+    assert_eq!(pair.words().len(), before, "the same word again is not told again");
+    pair.connected = false;
+    pair.leaf.listens(word(2, &[]));
+    pair.run(S);
+    pair.connected = true;
+    pair.run(S.times(10));
+    assert_eq!(pair.words()[before].0, word(2, &[]), "a change is told at once, until it is heard");
+    let owed = pair.words()[before].1;
+    pair.post.acknowledge(pair.now, owed, None, Duration::ZERO);
+    pair.run(S);
+    let told = pair.post.counters().duplicates;
+    pair.leaf.down(pair.now);
+    pair.leaf.up(pair.now);
+    pair.attach(0);
+    pair.run(S);
+    assert_eq!(pair.post.counters().duplicates, told + 1, "whoever comes next is told; here it remembers");
+}
+
+#[test]
+fn a_refused_word_is_told_later_and_nothing_is_told_where_presence_may_not_show() {
+    let mut pair = Pair::new();
+    pair.attach(0);
+    pair.leaf.set_emcon(Emcon::Minimize);
+    pair.leaf.listens(word(1, &[0xC001]));
+    pair.run(S.times(10));
+    assert!(pair.words().is_empty());
+    pair.leaf.set_emcon(Emcon::Free);
+    pair.run(S);
+    let owed = pair.words()[0].1;
+    pair.post.refuse(pair.now, owed, RefuseReason::Full, S.times(20));
+    pair.run(S.times(18));
+    assert_eq!(pair.words().len(), 1);
+    pair.run(S.times(4));
+    assert_eq!(pair.words().len(), 2);
+}
+
+#[test]
+fn a_later_word_of_ours_that_the_gateway_knows_is_told_to_the_owner_and_no_parcel() {
+    let mut pair = Pair::new();
+    pair.attach(0);
+    for (from, n) in [(MEMBER, 1), (Index(2), 1)] {
+        let word = Listens { member: from, ..word(9, &[0xC005]) };
+        pair.post.send(pair.now, Some(MEMBER), Control::Listens(word)).unwrap();
+        pair.run(S);
+        let known = pair.said.iter().filter(|o| matches!(o, Outcome::ListensKnown(_))).count();
+        assert_eq!(known, n);
+    }
+    assert!(!pair.said.iter().any(|o| matches!(o, Outcome::Arrived(_))));
 }

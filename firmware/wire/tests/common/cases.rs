@@ -1,5 +1,6 @@
 //! The table from which `firmware/spec/vectors/wire-*.json` were written once (see `vectors.rs`).
 
+use crate::common::controls::control_cases;
 use crate::common::fields::{self, bytes, control_from, envelope_bytes, fragment_bytes};
 use crate::common::{ALPHA, GATEWAY, GENERATION, LK, NK, filler, mask, net, up_key};
 use picket_wire::control::Control;
@@ -35,7 +36,7 @@ fn keys() -> Value {
         "mac": hex::encode(net.mac), "mask": hex::encode(net.mask), "topic": hex::encode(net.topic),
         "topics": [
             topic("member", TopicKind::Member, 18), topic("gateway", TopicKind::Gateway, 259),
-            topic("claims", TopicKind::Claims, 259),
+            topic("claims", TopicKind::Claims, 259), topic("listens", TopicKind::Listens, 18),
         ],
         "link_key": hex::encode(LK),
         "toward": [toward(18, 259), toward(259, 18), toward(0x0105, 0x0205), toward(0x0205, 0x0105)],
@@ -97,83 +98,6 @@ fn envelopes() -> Value {
         })
     });
     json!({"spec": "10.4, 10.5", "envelopes": list})
-}
-
-fn control_cases() -> Vec<(&'static str, Value)> {
-    let signature = hex::encode(filler(0x33, 64));
-    let token = hex::encode(filler(0x70, 8));
-    let mut list = vec![
-        ("hello of a member", json!({"type": "hello", "index": 18, "gateway": false, "answer": true})),
-        ("hello of a gateway", json!({"type": "hello", "index": 0x4103, "gateway": true, "answer": false})),
-        ("attach", json!({"type": "attach", "member": 18, "gateway": 259, "sequence": 300, "signature": signature})),
-        ("attached", json!({"type": "attached", "sequence": 300, "held": 128})),
-        ("drained", json!({"type": "drained", "sequence": 0})),
-        (
-            "claim with the greatest numbers",
-            json!({"type": "claim", "member": 65534, "gateway": 65533, "sequence": u32::MAX, "signature": signature}),
-        ),
-        ("acknowledgement", json!({"type": "ack", "prefix": "c0de"})),
-        ("acknowledgement with delivered token", json!({"type": "ack_delivered", "prefix": "c0de", "token": token})),
-        ("report", json!({"type": "symbol_report", "prefix": "c0de", "need": 3, "next": 130, "noise": 17})),
-        (
-            "report: all has arrived",
-            json!({"type": "symbol_report", "prefix": "c0de", "need": 0, "next": 0, "noise": 0}),
-        ),
-        (
-            "report: announced, and all is needed",
-            json!({"type": "symbol_report", "prefix": "c0de", "need": 65_534, "next": 0, "noise": 0}),
-        ),
-        (
-            "report: nothing is known",
-            json!({"type": "symbol_report", "prefix": "c0de", "need": 65_535, "next": 0, "noise": 0}),
-        ),
-        (
-            "report with the greatest numbers",
-            json!({"type": "symbol_report", "prefix": "c0de", "need": 65_533, "next": 32_768, "noise": 255}),
-        ),
-        ("poll", json!({"type": "poll", "prefix": "c0de"})),
-        ("announcement of the shortest envelope", json!({"type": "announce", "id": "0123456789abcdef", "total": 22})),
-        (
-            "announcement of the longest envelope",
-            json!({"type": "announce", "id": "0123456789abcdef", "total": 65_536}),
-        ),
-    ];
-    for (name, count) in [
-        ("acknowledgement of several, of one", 1),
-        ("acknowledgement of three", 3),
-        ("acknowledgement of fifteen", ACK_MANY_MAX),
-    ] {
-        let prefixes: Vec<String> = (0..count).map(|n| format!("c0{n:02x}")).collect();
-        list.push((name, json!({"type": "ack_many", "prefixes": prefixes})));
-    }
-    for (reason, retry) in [
-        ("full", 30),
-        ("passed_on", 0),
-        ("expired", 0),
-        ("hop_limit", 0),
-        ("unknown_destination", 0),
-        ("rate_limited", 65535),
-    ] {
-        list.push(("refusal", json!({"type": "refuse", "prefix": "c0de", "reason": reason, "retry_s": retry})));
-    }
-    for (kind, hops) in [("delivered", 7), ("read", 15)] {
-        list.push((
-            "receipt",
-            json!({
-                "type": "receipt", "to": 18, "hops": hops, "id": "0123456789abcdef", "kind": kind, "token": token,
-            }),
-        ));
-    }
-    for reason in ["expired", "hop_limit", "damaged", "unknown_destination"] {
-        list.push((
-            "notice",
-            json!({
-                "type": "notice", "to": 18, "hops": 7, "id": "0123456789abcdef", "reason": reason, "gateway": 259,
-                "mac": token,
-            }),
-        ));
-    }
-    list
 }
 
 fn encode(c: &Control) -> Vec<u8> {
@@ -422,6 +346,7 @@ fn body_errors() -> Vec<Value> {
         ("control of an unknown type", control, vec![14, 0, 0], "body_control"),
         ("control with a trailing byte", control, vec![11, 0xC0, 0xDE, 0], "body_control"),
         ("acknowledgement of no parcel", control, vec![13, 0], "body_control"),
+        ("control of the next type", control, vec![15, 0, 0], "body_control"),
     ];
     let sealed = cases.into_iter().map(|(name, kind, body, error)| {
         let mut out = vec![0; body.len() + 64];
@@ -456,8 +381,16 @@ fn envelope_errors() -> Value {
     ])
 }
 
+/// A word of listening of member 18 whatever `rooms` are; room indices take three bytes each.
+fn listens(rooms: &[u16]) -> String {
+    let room = |r: &u16| [*r as u8 | 0x80, (*r >> 7) as u8 | 0x80, (*r >> 14) as u8];
+    let list: Vec<u8> = rooms.iter().flat_map(room).collect();
+    hex::encode([&[14, 18, 1, rooms.len() as u8][..], &list, &filler(0x33, 64)].concat())
+}
+
 fn control_errors() -> Value {
     let receipt_of_16_hops = format!("0812100123456789abcdef00{}", hex::encode([0; 8]));
+    let seventeen: Vec<u16> = (0xC001..=0xC011).collect();
     let acknowledgement_of_sixteen = format!("0d10{}", "c0de".repeat(16));
     json!([
         {"name": "nothing", "hex": ""},
@@ -480,6 +413,12 @@ fn control_errors() -> Value {
         {"name": "acknowledgement of two, cut", "hex": "0d02c0de"},
         {"name": "acknowledgement of one, count in two bytes", "hex": "0d8100c0de"},
         {"name": "attached, sequence over 32 bits", "hex": "02ffffffff1f00"},
+        {"name": "type 15", "hex": "0f"},
+        {"name": "listens to a station", "hex": listens(&[0xBFFE])},
+        {"name": "listens to an index whose low byte is that of all", "hex": listens(&[0xC1FF])},
+        {"name": "listens to a room twice", "hex": listens(&[0xC001, 0xC001])},
+        {"name": "listens, rooms not ascending", "hex": listens(&[0xC002, 0xC001])},
+        {"name": "listens to seventeen rooms", "hex": listens(&seventeen)},
     ])
 }
 

@@ -2,7 +2,8 @@
 //! in both directions.
 
 use picket_wire::control::{
-    Claim, Control, Hello, Notice, NoticeReason, Prefixes, Receipt, ReceiptKind, RefuseReason, Signature,
+    Claim, Control, Hello, Listens, Notice, NoticeReason, Prefixes, Receipt, ReceiptKind, RefuseReason, Rooms,
+    Signature,
 };
 use picket_wire::envelope::{Class, Encapsulated, Header};
 use picket_wire::frame::{Fragment, FragmentHead};
@@ -136,6 +137,13 @@ pub fn control(c: &Control) -> Value {
             let list: Vec<String> = prefixes.as_slice().iter().map(hex::encode).collect();
             json!({"type": "ack_many", "prefixes": list})
         }
+        Control::Listens(l) => {
+            let rooms: Vec<u16> = l.rooms.as_slice().iter().map(|room| room.0).collect();
+            json!({
+                "type": "listens", "member": l.member.0, "sequence": l.sequence, "rooms": rooms,
+                "signature": hex::encode(l.signature.0),
+            })
+        }
     }
 }
 
@@ -150,6 +158,11 @@ fn prefixes(v: &Value) -> Prefixes {
     let mut all = Prefixes::default();
     assert!(v.as_array().expect("prefixes").iter().all(|prefix| all.push(array(prefix))), "too many prefixes");
     all
+}
+
+fn rooms(v: &Value) -> Rooms {
+    let list: Vec<Index> = v.as_array().expect("rooms").iter().map(index).collect();
+    Rooms::new(&list).expect("ascending rooms")
 }
 
 /// The message that [`control`] describes.
@@ -201,6 +214,12 @@ pub fn control_from(v: &Value) -> Control {
         "poll" => Control::Poll { prefix: prefix() },
         "announce" => Control::Announce { id: id(), total: number(&v["total"]) },
         "ack_many" => Control::AckMany(prefixes(&v["prefixes"])),
+        "listens" => Control::Listens(Listens {
+            member: index(&v["member"]),
+            sequence: number(&v["sequence"]),
+            rooms: rooms(&v["rooms"]),
+            signature: Signature(array(&v["signature"])),
+        }),
         other => panic!("unknown control message in the vectors: {other}"),
     }
 }

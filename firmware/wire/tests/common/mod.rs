@@ -1,6 +1,7 @@
 //! What the tests of this crate share.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::expect_fun_call)]
 
+pub mod controls;
 pub mod fields;
 
 use picket_wire::Index;

@@ -2,11 +2,12 @@
 #![allow(dead_code)]
 
 use picket_wire::control::{
-    Claim, Control, Hello, Notice, NoticeReason, Prefixes, Receipt, ReceiptKind, RefuseReason, Signature,
+    Claim, Control, Hello, Listens, Notice, NoticeReason, Prefixes, Receipt, ReceiptKind, RefuseReason, Rooms,
+    Signature,
 };
 use picket_wire::envelope::{Class, Encapsulated, Header};
 use picket_wire::frame::{ESI_MAX, FragmentHead, Kind};
-use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN};
+use picket_wire::limits::{ACK_MANY_MAX, CONTROL_MAX, ENVELOPE_MAX, ENVELOPE_MIN, LISTENS_ROOMS_MAX};
 use picket_wire::{Index, Lifetime, MessageId, Precedence};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -58,6 +59,20 @@ fn claim() -> impl Strategy<Value = Claim> {
         signature[32..].copy_from_slice(&s);
         Claim { member, gateway, sequence, signature: Signature(signature) }
     })
+}
+
+fn listens() -> impl Strategy<Value = Listens> {
+    let room = (0xC000u16..).prop_filter("names a room", |n| Index(*n).is_room());
+    let rooms = prop::collection::btree_set(room, 0..=LISTENS_ROOMS_MAX);
+    (index(), any::<u32>(), rooms, prop::collection::vec(any::<u8>(), 64)).prop_map(
+        |(member, sequence, rooms, bytes)| {
+            let list: Vec<Index> = rooms.into_iter().map(Index).collect();
+            let mut signature = [0; 64];
+            signature.copy_from_slice(&bytes);
+            let rooms = Rooms::new(&list).expect("ascending rooms");
+            Listens { member, sequence, rooms, signature: Signature(signature) }
+        },
+    )
 }
 
 fn receipt() -> impl Strategy<Value = Control> {
@@ -124,6 +139,7 @@ pub fn control() -> impl Strategy<Value = Control> {
         any::<[u8; 2]>().prop_map(|prefix| Control::Poll { prefix }),
         (any::<[u8; 8]>(), total()).prop_map(|(id, total)| Control::Announce { id: MessageId(id), total }),
         prefixes().prop_map(Control::AckMany),
+        listens().prop_map(Control::Listens),
     ]
 }
 

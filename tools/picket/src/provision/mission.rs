@@ -181,7 +181,8 @@ impl Mission {
         let roster = self.sign_roster()?;
         let mut enrolled = Vec::new();
         for (device, index) in devices.iter().zip(indices) {
-            let keyfill = self.authority.keyfill(&roster, index, roster.generation(), device.secrets).map_err(refused)?;
+            let keyfill =
+                self.authority.keyfill(&roster, index, roster.generation(), device.secrets).map_err(refused)?;
             enrolled.push(Enrolled { name: device.request.name.into(), kind: device.request.kind, keyfill });
         }
         Ok((roster, enrolled))
@@ -229,7 +230,6 @@ impl Mission {
         let text = GatewayConfig { name, broker, radio }.text();
         files::write(&self.dir.join(format!("{name}.toml")), text.as_bytes(), Access::Public)
     }
-
 
     /// The REVOKE that leads to the generation of a roster just signed, without signatures.
     ///

@@ -26,7 +26,10 @@ pub fn revoke(args: &RevokeArgs, out: &Output) -> Result<(), Failure> {
     let mut gateways = Vec::new();
     for name in &args.names {
         let station = before.by_name(name).ok_or_else(|| {
-            Failure::usage(format!("nobody in this mission is called \"{name}\""), "see the names in the roster; nothing changed")
+            Failure::usage(
+                format!("nobody in this mission is called \"{name}\""),
+                "see the names in the roster; nothing changed",
+            )
         })?;
         indices.push(station.index);
         if station.kind == Kind::Gateway {
@@ -55,7 +58,9 @@ pub fn revoke(args: &RevokeArgs, out: &Output) -> Result<(), Failure> {
     }
     let who = if args.names.is_empty() { "Nobody".to_owned() } else { args.names.join(", ") };
     let next = match (&args.propose, gateways.is_empty()) {
-        (Some(_), _) => format!("have it signed: `picket mission cosign {} {} --key K`", args.dir.display(), object.display()),
+        (Some(_), _) => {
+            format!("have it signed: `picket mission cosign {} {} --key K`", args.dir.display(), object.display())
+        }
         (None, true) => format!("`picket gateway push {} --control PATH` on any gateway", object.display()),
         (None, false) => format!(
             "`picket gateway push {} --control PATH` on any gateway; give the broker {}/tls/crl.pem and reload it",
@@ -76,19 +81,24 @@ pub fn revoke(args: &RevokeArgs, out: &Output) -> Result<(), Failure> {
 pub fn cosign(args: &CosignArgs, out: &Output) -> Result<(), Failure> {
     let public = files::read(&args.dir.join(PUBLIC), limits::SMALL_FILE_MAX)?;
     let public = public.as_slice().try_into().map(PublicKey).map_err(|_| {
-        Failure::damaged(format!("{}/{PUBLIC} is not a public key", args.dir.display()), "copy it from the authority again")
+        Failure::damaged(
+            format!("{}/{PUBLIC} is not a public key", args.dir.display()),
+            "copy it from the authority again",
+        )
     })?;
     let roster = read_roster(&args.dir, public)?;
     let bytes = files::read(&args.file, limits::KEYFILL_MAX)?;
-    let not_one = |e: String| Failure::usage(format!("{}: {e}", args.file.display()), "give the file `--propose` wrote");
+    let not_one =
+        |e: String| Failure::usage(format!("{}: {e}", args.file.display()), "give the file `--propose` wrote");
     let object = file::OBJECT.open(&bytes).map_err(|e| not_one(e.to_string()))?;
     let mut draft = RevokeDraft::from_bytes(object.to_vec()).map_err(|e| not_one(e.to_string()))?;
-    let secret = passphrase::unwrap_file(passphrase::REVOKER, &args.key, &Source { file: args.passphrase_file.clone() })?;
-    let secret = RevokerSecret::from_bytes(&secret)
-        .map_err(|e| Failure::usage(format!("{}: {e}", args.key.display()), "give the key `picket mission revoker` made"))?;
-    let (have, need) = draft
-        .cosign(&secret, &roster)
-        .map_err(|e| Failure::usage(e.to_string(), "nothing was signed"))?;
+    let secret =
+        passphrase::unwrap_file(passphrase::REVOKER, &args.key, &Source { file: args.passphrase_file.clone() })?;
+    let secret = RevokerSecret::from_bytes(&secret).map_err(|e| {
+        Failure::usage(format!("{}: {e}", args.key.display()), "give the key `picket mission revoker` made")
+    })?;
+    let (have, need) =
+        draft.cosign(&secret, &roster).map_err(|e| Failure::usage(e.to_string(), "nothing was signed"))?;
     write_object(&args.file, &draft)?;
     let revoked: Vec<u16> = draft.revoked().iter().map(|i| i.0).collect();
     out.object(&json!({"object": args.file, "signatures": have, "needed": need, "revoked": revoked,
@@ -96,7 +106,10 @@ pub fn cosign(args: &CosignArgs, out: &Output) -> Result<(), Failure> {
     out.say(&if have < need {
         format!("{have} of {need} signatures.\n  next: the same with another revoker's key")
     } else {
-        format!("{have} of {need} signatures: complete.\n  next: `picket gateway push {} --control PATH`", args.file.display())
+        format!(
+            "{have} of {need} signatures: complete.\n  next: `picket gateway push {} --control PATH`",
+            args.file.display()
+        )
     })
 }
 

@@ -1,0 +1,160 @@
+//! Which rooms members listen to: their words are verified, kept and made known as attachment claims are (spec §65.7).
+
+use super::custody::Creditor;
+use super::meta::{Fate, Incoming, Kind, Meta};
+use super::{Count, Gateway};
+use crate::io::{Directory, LinkId, StationKind};
+use crate::limits::{DRAIN_RETRY, OUTDATED_RETRY};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use picket_relay::{Ingress, ListensOutcome, ParcelKey};
+use picket_store::{Medium, PutError, Seq};
+use picket_wire::control::{Control, Listens, RefuseReason};
+use picket_wire::limits::CONTROL_MAX;
+use picket_wire::time::{Duration, Instant};
+use picket_wire::{Identity, Index, Precedence};
+
+/// Where each member's newest word lies in the store.
+#[derive(Debug, Default)]
+pub(super) struct Listening {
+    stored: BTreeMap<Index, ParcelKey>,
+}
+
+impl<M: Medium> Gateway<M> {
+    /// The rooms that a member listens to, as far as is known here.
+    #[must_use]
+    pub fn rooms_of(&self, member: Index) -> &[Index] {
+        self.relay.listeners().get(member).map(|word| word.rooms.as_slice()).unwrap_or_default()
+    }
+
+    /// A word came by a link, from the member itself or from another gateway: answered when it is durable, or when it is
+    /// nothing to keep.
+    pub(super) fn listens_by_link(
+        &mut self,
+        now: Instant,
+        id: LinkId,
+        creditor: Creditor,
+        word: Listens,
+        dir: &dyn Directory,
+    ) {
+        let from = creditor.owed().from;
+        match self.follow_listens(now, word, Some(creditor), dir) {
+            Some(ListensOutcome::Newer { .. }) => {}
+            // It may be the same that is being written.
+            Some(ListensOutcome::Same) if self.custody.also_owed(&listens_identity(&word), creditor) => {}
+            // Its memory is older than ours: it comes back until it has learnt that.
+            Some(ListensOutcome::Older) if from == word.member => {
+                if let Some(known) = self.relay.listeners().get(word.member).copied() {
+                    self.send(now, id, Some(from), Control::Listens(known));
+                }
+                self.refuse(now, creditor, RefuseReason::Expired, OUTDATED_RETRY, dir);
+            }
+            Some(ListensOutcome::Same | ListensOutcome::Older | ListensOutcome::Full) | None => {
+                self.listens_durable(now, Vec::from([creditor]), dir);
+            }
+        }
+    }
+
+    /// Answers whoever told us, and hands over what waits in the rooms of a member that is attached here.
+    pub(super) fn listens_durable(&mut self, now: Instant, creditors: Vec<Creditor>, dir: &dyn Directory) {
+        for creditor in creditors {
+            self.acknowledge(now, creditor, None, dir);
+            self.drain_again(creditor.owed().from);
+        }
+    }
+
+    /// Follows a word, whoever brought it: verified, remembered, and made known when the member is attached here. A newer
+    /// one is written down, and `creditor` answered when that is durable.
+    pub(super) fn follow_listens(
+        &mut self,
+        now: Instant,
+        word: Listens,
+        creditor: Option<Creditor>,
+        dir: &dyn Directory,
+    ) -> Option<ListensOutcome> {
+        if self.relay.listeners().weigh(&word) == ListensOutcome::Same {
+            return Some(ListensOutcome::Same);
+        }
+        if dir.kind(word.member) != Some(StationKind::Member) {
+            self.counters.add(Count::ListensNotAMember);
+            return None;
+        }
+        if !dir.verify_listens(&word) {
+            self.counters.add(Count::ListensForged);
+            return None;
+        }
+        let outcome = self.relay.follow_listens(word);
+        match outcome {
+            ListensOutcome::Newer { .. } => {
+                self.counters.add(Count::ListensAccepted);
+                self.store_listens(now, word, creditor, dir);
+            }
+            ListensOutcome::Same => {}
+            ListensOutcome::Older => self.counters.add(Count::ListensOld),
+            ListensOutcome::Full => self.counters.add(Count::ListensFull),
+        }
+        Some(outcome)
+    }
+
+    /// Words outlive a restart, for D.
+    fn store_listens(&mut self, now: Instant, word: Listens, creditor: Option<Creditor>, dir: &dyn Directory) {
+        let mut buffer = [0; CONTROL_MAX];
+        let message = Control::Listens(word);
+        let Ok(bytes) = message.encode(&mut buffer) else { return };
+        let meta = Meta {
+            destination: word.member,
+            source: word.member,
+            ingress: Ingress { from: self.me, uplink: None },
+            hop_limit: 0,
+            round: 0,
+            raised: 0,
+            fate: Fate::Open,
+        };
+        let incoming = Incoming { kind: Kind::Listens, precedence: Precedence::Routine, meta };
+        let put = self.custody.put(now, listens_identity(&word), &incoming, self.config.max_delay, bytes, creditor);
+        match put {
+            Ok(seq) => {
+                if let Some(old) = self.listening.stored.insert(word.member, ParcelKey(seq.0)) {
+                    self.custody.finish(now, old, Fate::Died, Duration::ZERO);
+                }
+            }
+            Err(why) => {
+                let retry = match why {
+                    PutError::Full { retry_after } => retry_after,
+                    PutError::TooLarge | PutError::Medium(_) | PutError::Failed => DRAIN_RETRY,
+                };
+                self.store_trouble();
+                if let Some(creditor) = creditor {
+                    self.refuse(now, creditor, RefuseReason::Full, retry, dir);
+                }
+            }
+        }
+    }
+
+    pub(super) fn recover_listens(&mut self, now: Instant, key: ParcelKey) {
+        let body = self.custody.queue_mut().body(Seq(key.0));
+        match body.ok().and_then(|b| Control::decode(&b).ok()) {
+            Some(Control::Listens(word)) => {
+                self.relay.follow_listens(word);
+                if let Some(old) = self.listening.stored.insert(word.member, key) {
+                    self.custody.finish(now, old, Fate::Died, Duration::ZERO);
+                }
+            }
+            Some(_) | None => self.counters.add(Count::UnparsableParcels),
+        }
+    }
+
+    pub(super) fn listens_expired(&mut self, now: Instant, key: ParcelKey) {
+        let member = self.custody.meta(now, key).map(|(_, _, meta)| meta.destination);
+        self.custody.finish(now, key, Fate::Died, Duration::ZERO);
+        if let Some(member) = member.filter(|m| self.listening.stored.get(m) == Some(&key)) {
+            self.listening.stored.remove(&member);
+            self.relay.forget_listens(member);
+        }
+    }
+}
+
+/// Identity of a stored word.
+fn listens_identity(word: &Listens) -> Identity {
+    Control::Listens(*word).parcel_identity().unwrap_or(Identity([0xC2; 16]))
+}
