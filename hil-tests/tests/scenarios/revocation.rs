@@ -48,6 +48,10 @@ fn a_revoked_member_is_refused_everywhere_and_the_others_go_on() {
     gw2.await_uplink("up", wait::PROMPT);
     let (alpha, bravo) = (rig.member("alpha", "gw1"), rig.member("bravo", "gw3"));
     let mallory = rig.member("mallory", "gw2");
+    let charlie = rig.member("charlie", "gw2");
+    let at_charlie = charlie.follow();
+    alpha.send_with("charlie", &["--wait", "delivered", "see you"]).expect(0);
+    drop(at_charlie);
     let mut at_alpha = alpha.follow();
     let mut at_bravo = bravo.follow();
     mallory.send_with("alpha", &["--wait", "delivered", "before"]).expect(0);
@@ -76,7 +80,6 @@ fn a_revoked_member_is_refused_everywhere_and_the_others_go_on() {
     gw2.kill9();
     gw2.start();
     gw2.await_uplink("up", wait::PROMPT);
-    let charlie = rig.member("charlie", "gw2");
     let mut at_charlie = charlie.follow();
     at_charlie.text("for your return", wait::PROMPT * 2);
     charlie.send_with("bravo", &["--wait", "delivered", "I am back"]).expect(0);

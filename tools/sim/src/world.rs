@@ -252,6 +252,9 @@ impl World {
             Event::ReceivedLate { id, .. } => self.outcome.faults.push(format!("{id} arrived too late")),
             Event::HomeRolledBack => self.outcome.faults.push(format!("m{n} believes it was rolled back")),
             Event::Failed => self.outcome.faults.push(format!("m{n} failed")),
+            Event::Rekeyed { .. } | Event::RosterHeard { .. } | Event::Revoked => {
+                self.outcome.faults.push(format!("m{n} heard a signed object, and nobody signs here"));
+            }
             Event::Attached { .. } | Event::Drained { .. } | Event::Detached { .. } => {}
         }
     }
