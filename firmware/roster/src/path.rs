@@ -1,7 +1,6 @@
 //! Path keys: what a device holds of the tree (spec §35.2). They move forward with every network-key generation.
 
 use crate::codec::{DecodeError, Reader};
-use crate::limits::GENERATION_MAX;
 use crate::psk::expand;
 use crate::tree::{Node, PATH_NODES};
 use aes_kw::{KeyInit, KwAes256};
@@ -151,7 +150,7 @@ impl PathKeys {
     pub fn advance_to(&mut self, generation: u8) {
         for key in &mut self.keys {
             let mut node = NodeKey(*key);
-            for _ in self.generation..generation.min(GENERATION_MAX) {
+            for _ in self.generation..generation {
                 node.step();
             }
             key.copy_from_slice(&node.0);
