@@ -13,8 +13,8 @@ import picket_revoke as revocation
 import picket_roster as roster
 from member import PADDING, content_of, fields_of
 from picket_spec import (Content, Envelope, Receiver, Refused, Sender, Session, compressed,
-                         derive_key_pair, identity, lifetime_code, lifetime_seconds, point, receiver_root, secret_key,
-                         sender_root, message_key_at, unseal)
+                         derive_key_pair, identity, lane_of, lifetime_code, lifetime_seconds, point, receiver_root, secret_key,
+                         sender_root, message_key_at, slot_chain, unseal)
 
 HERE = Path(__file__).resolve().parent
 held = 0
@@ -60,14 +60,24 @@ def check_seal(v):
         enc = compressed(enc)
         prekey = None if placed else bytes([(v["epoch"] & 63) << 1 | enc[0] & 1]) + enc[1:]
         sender, receiver = Sender(session, root, prekey), Receiver(session, root)
-        for m in s["messages"]:
-            check_message(sender, m)
-        for m in reversed(s["messages"]):
-            opened, delivered, read = receiver.open(unhex(m["envelope"]))
-            same((opened.hex(), delivered.hex(), read.hex()), (m["content"], m["delivered"], m["read"]), m["name"])
-        for m in s["messages"]:
-            refused(lambda: receiver.open(unhex(m["envelope"])), f"{m['name']} again")
-            every_change_is_refused(session, root, m)
+        check_messages(session, root, sender, receiver, s["messages"])
+        for slot in s.get("slots", []):
+            lane, number = lane_of(slot["slot"])
+            lane_root, _ = sender_root(session, seed, receiving.public_key(), psk, own, lane)
+            chain = slot_chain(lane_root, number)
+            sender, receiver = Sender(session, chain, None, slot["slot"]), Receiver(session, chain)
+            check_messages(session, chain, sender, receiver, slot["messages"])
+
+
+def check_messages(session, root, sender, receiver, messages):
+    for m in messages:
+        check_message(sender, m)
+    for m in reversed(messages):
+        opened, delivered, read = receiver.open(unhex(m["envelope"]))
+        same((opened.hex(), delivered.hex(), read.hex()), (m["content"], m["delivered"], m["read"]), m["name"])
+    for m in messages:
+        refused(lambda: receiver.open(unhex(m["envelope"])), f"{m['name']} again")
+        every_change_is_refused(session, root, m)
 
 
 def check_message(sender, m):
@@ -110,7 +120,7 @@ def check_envelopes(v):
 def check_keys(v):
     keys = hop.network_keys(unhex(v["nk"]), v["generation"])
     same({k: keys[k].hex() for k in keys}, {k: v[k] for k in keys}, "network keys")
-    kinds = ["member", "gateway", "claims"]
+    kinds = ["member", "gateway", "claims", "listens"]
     for t in v["topics"]:
         same(hop.topic(keys["topic"], kinds.index(t["kind"]), t["destination"]), t["name"], "topic")
     for t in v["toward"]:

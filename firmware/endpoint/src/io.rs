@@ -117,6 +117,11 @@ pub enum Event {
     },
     /// This device is revoked: it takes part in nothing any more.
     Revoked,
+    /// A peer's device may have been in other hands and has fresh keys now: nothing is sent to its old ones any more.
+    PeerRenewed {
+        /// Which peer.
+        from: Index,
+    },
     /// The vault failed: nothing more is done until the home is opened again.
     Failed,
 }

@@ -8,7 +8,16 @@ const PARTS: [(&str, &[&str], usize); 2] = [
     ("30-roster.md", &["src", "tests"], 15),
     (
         "35-revocation.md",
-        &["src", "tests", "../wire/src", "../link", "../node/src", "../gateway/src", "../endpoint/tests", "../../hil-tests/tests"],
+        &[
+            "src",
+            "tests",
+            "../wire/src",
+            "../link",
+            "../node/src",
+            "../gateway/src",
+            "../endpoint/tests",
+            "../../hil-tests/tests",
+        ],
         20,
     ),
 ];

@@ -47,6 +47,7 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Read(args) => return block_on(commands::read(args, *out)),
         Command::Verify(args) => return block_on(commands::verify(args, *out)),
         Command::Sent(args) => return block_on(commands::sent(args, *out)),
+        Command::Recover(args) => return block_on(commands::recover(args, *out)),
         Command::Emcon(args) => return block_on(commands::emcon(args, *out)),
         Command::Gateway(GatewayCommand::Status(args)) => commands::gateway(&Request::Status, &args, out)?,
         Command::Gateway(GatewayCommand::Queue(args)) => commands::gateway(&Request::Queue, &args, out)?,

@@ -134,7 +134,13 @@ impl World {
         text: &str,
         ttl: Option<Duration>,
     ) -> Result<MessageId, picket_endpoint::ComposeError> {
-        let draft = Draft { to: to.into(), precedence: Precedence::Routine, ttl, content: Content::Text(text.into()) };
+        let draft = Draft {
+            to: to.into(),
+            precedence: Precedence::Routine,
+            ttl,
+            burn: None,
+            content: Content::Text(text.into()),
+        };
         let now = self.now;
         let (members, rng) = (&mut self.members, &mut self.rng);
         let done = members[from].endpoint.as_mut().unwrap().compose(now, draft, &mut |out: &mut [u8]| rng.fill(out));

@@ -27,7 +27,7 @@ pub struct Proof {
 }
 
 /// Version of this protocol.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What a message carries, on its way between processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub enum Request {
         precedence: String,
         /// Lifetime in milliseconds; the mission's longest when absent.
         ttl_ms: Option<u64>,
+        /// Lifetime once it is read, in milliseconds; as any other when absent.
+        burn_ms: Option<u64>,
         /// Content.
         load: Load,
     },
@@ -74,6 +76,9 @@ pub enum Request {
     /// Emission control, already written down in the home: follow it at once. Answered by [`Reply::Emcon`].
     Emcon(String),
     /// Put the roster or revocation in this file in force. Answered by [`Reply::Roster`] or [`Reply::Rekeyed`].
+    /// The device was in other hands: fresh keys, and the members we know are told. Answered by [`Reply::Renewed`].
+    Renew,
+    /// Put the roster in this file in force. Answered by [`Reply::Roster`].
     Roster(String),
     /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
     Verify(Option<String>),
@@ -137,6 +142,8 @@ pub enum Reply {
         /// Further parts follow.
         more: bool,
     },
+    /// So many members are told.
+    Renewed(usize),
     /// The roster in force.
     Roster {
         /// Its version.

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
-pub use message::{InboxArgs, Milestone, ReadArgs, SendArgs, SentArgs};
+pub use message::{InboxArgs, Milestone, ReadArgs, RecoverArgs, SendArgs, SentArgs};
 pub use provision::{
     CosignArgs, DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs,
     QuickstartArgs, RadioOption, RevokeArgs, RevokerArgs, RevokersArgs, RosterCommand, RosterImportArgs,
@@ -76,6 +76,8 @@ pub enum Command {
     Read(ReadArgs),
     /// List what was sent, how far each message is and why it waits.
     Sent(SentArgs),
+    /// After the device was in other hands: stop using every key it held, and tell those you write to.
+    Recover(RecoverArgs),
     /// Show or order emission control of this device: free, minimize, receive-only or silent.
     Emcon(DeviceEmconArgs),
     /// Compare a member's keys with what the member sees, and keep that they are the same.
