@@ -2,7 +2,7 @@
 //! bounded buffer and handed to the owner, who alone can verify it.
 
 use crate::Link;
-use crate::api::{Event, Framing, Keyring};
+use crate::api::{Event, Framing};
 use crate::gate::{Gate, Traffic};
 use crate::limits::{OBJECT_FRAMES, OBJECT_PARTIALS, OBJECTS_QUEUE_MAX};
 use crate::listen::{Drop, PROVING_PARITY};
@@ -80,6 +80,11 @@ fn strength(len: usize) -> Level {
 impl Objects {
     pub(crate) fn waits(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// How urgent the next frame is.
+    pub(crate) fn precedence(&self) -> Option<Precedence> {
+        self.queue.front().map(|(_, traffic)| traffic.precedence())
     }
 
     /// What is only worth saying at once goes.
@@ -224,7 +229,7 @@ impl Link {
     }
 
     /// Writes the next frame of an object. False when there is none that may leave.
-    pub(crate) fn put_signed(&mut self, now: Instant, _keys: &dyn Keyring, gate: &mut Gate, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn put_signed(&mut self, now: Instant, gate: &mut Gate, out: &mut Vec<u8>) -> bool {
         let Some((frame, traffic)) = self.objects.queue.front() else { return false };
         let (len, traffic) = (frame.len(), *traffic);
         let level = if self.shape.framing == Framing::Fec { strength(len) } else { Level::ALL[0] };

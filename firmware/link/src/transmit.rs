@@ -15,7 +15,7 @@ use picket_wire::envelope::{FLAG_TURN, set_flags};
 use picket_wire::frame::{Around, Head, Kind, ack_many_suffix, ack_suffix};
 use picket_wire::limits::{CONTROL_MAX, FRAGMENT_HEADER_LEN, HOP_LEN, MAC_LEN};
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{Index, Precedence};
+use picket_wire::Index;
 
 /// One frame about to be written.
 struct Outgoing<'a> {
@@ -106,9 +106,9 @@ impl Link {
             return true;
         }
         let pick = self.offers.pick(now, self.turn.spoken_to(now));
-        let urgent =
-            pick.and_then(|p| self.offers.get(p.id())).is_some_and(|tx| tx.offer.precedence > Precedence::Immediate);
-        if !urgent && self.put_signed(now, keys, gate, out) {
+        let offered = pick.and_then(|p| self.offers.get(p.id())).map(|tx| tx.offer.precedence);
+        let object_first = self.objects.precedence().is_some_and(|object| offered.is_none_or(|offer| offer <= object));
+        if object_first && self.put_signed(now, gate, out) {
             return true;
         }
         match pick {
