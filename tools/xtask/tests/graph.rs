@@ -133,6 +133,20 @@ fn the_core_has_no_randomness_of_its_own() {
     }
 }
 
+/// Keys come from the operating system's source only (`picket_shell::random`): nothing that makes them links a generator
+/// that would do for games. The sockets of the demonstration's broker are no concern of this.
+#[test]
+fn what_makes_keys_links_no_weak_generator() {
+    let world = World::load();
+    for name in ["picket-seal", "picket-roster", "picket-endpoint", "picket-shell"] {
+        let tree = world.tree(name);
+        let weak: Vec<_> =
+            ["fastrand", "oorandom", "nanorand", "rand"].into_iter().filter(|w| tree.contains(*w)).collect();
+        assert!(weak.is_empty(), "{name} links {weak:?}");
+    }
+    assert!(world.tree("picket-shell").contains("getrandom"), "the walk sees what is there");
+}
+
 /// The resolved workspace, all features on.
 struct World {
     metadata: Metadata,

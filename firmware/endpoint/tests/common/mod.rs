@@ -77,6 +77,8 @@ pub struct World {
     pub radio: bool,
     /// Members know wall time.
     pub wall: bool,
+    /// Everything that was ever transmitted.
+    pub air: Vec<Vec<u8>>,
     queue: BTreeMap<(Instant, u64), Delivery>,
     order: u64,
     next_link: u32,
@@ -95,6 +97,7 @@ impl World {
             late: 0,
             radio: true,
             wall: true,
+            air: Vec::new(),
             queue: BTreeMap::new(),
             order: 0,
             next_link: 1,
@@ -372,6 +375,9 @@ impl World {
 
     /// Over a medium that loses and delays.
     fn carry(&mut self, delivery: Delivery) {
+        if let Delivery::ToMember(.., bytes) | Delivery::ToPost(.., bytes) = &delivery {
+            self.air.push(bytes.clone());
+        }
         if self.rng.next() % 1000 < self.loss {
             return;
         }
