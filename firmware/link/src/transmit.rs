@@ -10,12 +10,12 @@ use crate::offers::{Patience, Sent};
 use crate::pick::Pick;
 use alloc::vec::Vec;
 use picket_codes::shield::Level;
+use picket_wire::Index;
 use picket_wire::control::{Control, Prefixes};
 use picket_wire::envelope::{FLAG_TURN, set_flags};
 use picket_wire::frame::{Around, Head, Kind, ack_many_suffix, ack_suffix};
 use picket_wire::limits::{CONTROL_MAX, FRAGMENT_HEADER_LEN, HOP_LEN, MAC_LEN};
 use picket_wire::time::{Duration, Instant};
-use picket_wire::Index;
 
 /// One frame about to be written.
 struct Outgoing<'a> {

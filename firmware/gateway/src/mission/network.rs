@@ -91,7 +91,7 @@ impl Network {
             Err(e) => return Err(MissionError::State(file, e)),
         };
         let damaged = || MissionError::KeptNetwork(file.clone());
-        let (paths, key, object) = read(&bytes).ok_or_else(damaged)?;
+        let Kept { paths, key, object } = read(&bytes).ok_or_else(damaged)?;
         let revoke = Revoke::kept(object).map_err(|_| damaged())?;
         if revoke.revoked().contains(fill.own()) {
             return Err(MissionError::Revoked);
@@ -153,9 +153,16 @@ fn encode(paths: &[u8; PathKeys::LEN], key: &[u8; KEY_LEN], object: &[u8]) -> Ze
     Zeroizing::new([MAGIC.as_slice(), paths, key, object].concat())
 }
 
-fn read(bytes: &[u8]) -> Option<(PathKeys, Zeroizing<[u8; KEY_LEN]>, &[u8])> {
+/// What the file holds.
+struct Kept<'a> {
+    paths: PathKeys,
+    key: Zeroizing<[u8; KEY_LEN]>,
+    object: &'a [u8],
+}
+
+fn read(bytes: &[u8]) -> Option<Kept<'_>> {
     let rest = bytes.strip_prefix(MAGIC.as_slice())?;
     let (paths, rest) = rest.split_first_chunk::<{ PathKeys::LEN }>()?;
     let (key, object) = rest.split_first_chunk::<KEY_LEN>()?;
-    Some((PathKeys::decode(paths).ok()?, Zeroizing::new(*key), object))
+    Some(Kept { paths: PathKeys::decode(paths).ok()?, key: Zeroizing::new(*key), object })
 }
