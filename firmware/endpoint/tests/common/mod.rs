@@ -358,10 +358,8 @@ impl World {
             picket_node::Output::Sync(ticket) => {
                 self.put(Duration::from_millis(1), Delivery::Synced(p, generation, ticket));
             }
-            picket_node::Output::Object(object) => {
-                if self.posts[p].directory.apply(&object) {
-                    self.post_input(p, picket_node::Input::Object(object));
-                }
+            picket_node::Output::Object(object) if self.posts[p].directory.apply(&object) => {
+                self.post_input(p, picket_node::Input::Object(object));
             }
             _ => {}
         }

@@ -55,7 +55,7 @@ pub async fn roster_import(args: RosterImportArgs, out: Output) -> Result<Exit, 
     let answer = match asked {
         Ok(()) => {
             await_reply(&mut session, &out, |reply| match reply {
-                Reply::Roster { version, same } => Some(("Roster version", u32::from(version), same)),
+                Reply::Roster { version, same } => Some(("Roster version", version, same)),
                 Reply::Rekeyed { generation, same } => Some(("Network key generation", generation.into(), same)),
                 _ => None,
             })
