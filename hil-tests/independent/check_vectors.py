@@ -10,6 +10,7 @@ from pathlib import Path
 
 import picket_hop as hop
 import picket_revoke as revocation
+import picket_provision as provision
 import picket_roster as roster
 from member import PADDING, content_of, fields_of
 from picket_spec import (Content, Envelope, Receiver, Refused, Sender, Session, compressed,
@@ -274,6 +275,30 @@ def check_revocation(v, r):
         same(revocation.topic(mission, kind).hex(), v[name], name)
 
 
+def check_provision(v):
+    authority = unhex(v["authority"])
+    for s in v["sealed"]:
+        own, request, data = secret_key(unhex(s["agreement"])), unhex(s["request"]), unhex(s["hex"])
+        same(provision.request_hash(request).hex(), s["request_hash"], "request hash")
+        inside, issue = provision.open_sealed(data, own, request, s["issue"] - 1)
+        same((issue, roster.read_keyfill(inside).index), (s["issue"], s["own"]), "sealed keyfill")
+        refused(lambda: provision.open_sealed(data, own, request, s["issue"]), "a keyfill given again")
+        refused(lambda: provision.open_sealed(data, own, request[:-65] + b"x" + request[-64:]), "another request")
+        for at in range(0, len(data), 11):
+            changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+            refused(lambda: provision.open_sealed(changed, own, request), f"sealed keyfill, byte {at} changed")
+    same(provision.join(reversed(v["parts"]["parts"])).hex(), v["parts"]["file"], "parts")
+    refused(lambda: provision.join(v["parts"]["parts"][1:]), "a part is missing")
+    log, head = unhex(v["audit"]["log"]), unhex(v["audit"]["head"])
+    for entry, e in zip(provision.check_log(log, head, authority), v["audit"]["entries"], strict=True):
+        found = {k: entry[k] for k in ("number", "time", "act", "detail")}
+        same(found | {"name": entry["name"].decode(), "output": entry["output"].hex()}, e, "entry")
+    for at in range(0, len(log), 3):
+        changed = log[:at] + bytes([log[at] ^ 1]) + log[at + 1:]
+        refused(lambda: provision.check_log(changed, head, authority), f"log, byte {at} changed")
+        refused(lambda: provision.check_log(log[:at], head, authority), f"log cut at {at}")
+
+
 def number_of(key):
     return key.private_numbers().private_value.to_bytes(32, "big").hex()
 
@@ -284,6 +309,7 @@ def main():
     check_roster(load(folder, "roster"))
     check_verify(load(folder, "verify"), load(folder, "roster"))
     check_revocation(load(folder, "revocation"), load(folder, "roster"))
+    check_provision(load(folder, "provision"))
     check_envelopes(load(folder, "wire-envelopes"))
     check_keys(load(folder, "wire-keys"))
     check_frames(load(folder, "wire-frames"))

@@ -3,18 +3,20 @@
 mod codes;
 mod formats;
 mod links;
+mod provisioning;
 mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
 pub use formats::{roster_formats, seal_content, signed_objects, wire_control, wire_envelope, wire_frame};
 pub use links::{link_bytes, link_pair};
+pub use provisioning::{provision_formats, provision_parts};
 pub use stores::{store_queue, store_table};
 
 /// A target: its name and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     ("signed_objects", signed_objects),
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
@@ -25,6 +27,8 @@ pub const TARGETS: [Target; 12] = [
     ("codes_fountain", codes_fountain),
     ("link_bytes", link_bytes),
     ("link_pair", link_pair),
+    ("provision_formats", provision_formats),
+    ("provision_parts", provision_parts),
     ("store_queue", store_queue),
     ("store_table", store_table),
 ];

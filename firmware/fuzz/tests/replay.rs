@@ -105,12 +105,19 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("wire_control", "vector", "wire-control.json", "/controls", &["hex"][..]),
         ("wire_control", "refused", "wire-errors.json", "/controls", &["hex"][..]),
         ("roster_formats", "vector", "roster.json", "", &["hex", "file"][..]),
+        ("provision_formats", "sealed", "provision.json", "/sealed", &["hex"][..]),
+        ("provision_formats", "audit", "provision.json", "/audit", &["log", "head"][..]),
     ];
     for (target, name, file, part, keys) in sources {
         let mut found = Vec::new();
         hexes(vectors(file).pointer(part).expect(part), keys, &mut found);
         seeds.extend(found.into_iter().enumerate().map(|(i, d)| (target, format!("{name}-{i:02}"), d)));
     }
+    let parts = vectors("provision.json")["parts"]["parts"].clone();
+    let lines: Vec<&str> = parts.as_array().expect("parts").iter().filter_map(|p| p.as_str()).collect();
+    seeds.push(("provision_parts", "in-order".into(), lines.join("\n").into_bytes()));
+    seeds.push(("provision_parts", "one".into(), lines[0].as_bytes().to_vec()));
+    seeds.push(("provision_parts", "short".into(), b"PICKETQ1/2HXH65QLVYQP2/1/1/ME\n\nhello".to_vec()));
     seeds.extend(codes_seeds());
     seeds.extend(link_seeds());
     for (i, kind) in (0..8u8).enumerate() {

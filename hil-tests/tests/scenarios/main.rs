@@ -13,6 +13,7 @@ mod moves;
 mod namespaces;
 mod outages;
 mod privacy;
+mod provisioned;
 mod revocation;
 mod stores;
 mod verified;

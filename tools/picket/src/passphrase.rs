@@ -94,11 +94,41 @@ impl Source {
     }
 }
 
-/// Wraps `secret` as a file of `kind`.
+/// Price of a guess at a passphrase: Argon2id's memory in KiB, passes and lanes.
+pub type Cost = (u32, u32, u32);
+
+/// Wraps `secret` as a file of `kind`, at the usual price of a guess.
 ///
 /// # Errors
 /// Internal, when there is no randomness or too little memory.
 pub fn wrap(kind: Kind, protection: &Protection, secret: &[u8]) -> Result<Vec<u8>, Failure> {
+    wrap_at(kind, protection, limits::ARGON2_NEW, secret)
+}
+
+/// A price of about a second on this machine, for what is opened rarely: one pass is timed, then as many as fit.
+///
+/// # Errors
+/// Internal, when there is too little memory.
+pub fn tuned() -> Result<Cost, Failure> {
+    let clock = picket_shell::clock::Clock::new(crate::runtime::TRUST);
+    let (memory, _, lanes) = limits::ARGON2_NEW;
+    let before = clock.now();
+    stretch(b"how long does a pass take", &[0; 16], memory, 1, lanes)?;
+    let took = clock.now().0.saturating_sub(before.0);
+    Ok((memory, passes_of(took), lanes))
+}
+
+/// Passes that take about [`limits::STRETCH_FOR`] when one takes `micros`; never fewer than usual.
+fn passes_of(micros: u64) -> u32 {
+    let wanted = u64::try_from(limits::STRETCH_FOR.as_micros()).unwrap_or(u64::MAX) / micros.max(1);
+    u32::try_from(wanted).unwrap_or(u32::MAX).clamp(limits::ARGON2_NEW.1, limits::ARGON2_PASSES_MAX)
+}
+
+/// Wraps `secret` as a file of `kind`.
+///
+/// # Errors
+/// Internal, when there is no randomness or too little memory.
+pub fn wrap_at(kind: Kind, protection: &Protection, cost: Cost, secret: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::with_capacity(HEAD + secret.len() + 16 + SUM);
     out.extend_from_slice(&kind.magic);
     out.extend_from_slice(&VERSION.to_be_bytes());
@@ -109,7 +139,7 @@ pub fn wrap(kind: Kind, protection: &Protection, secret: &[u8]) -> Result<Vec<u8
             out.extend_from_slice(secret);
         }
         Protection::Passphrase(passphrase) => {
-            let (memory, passes, lanes) = limits::ARGON2_NEW;
+            let (memory, passes, lanes) = cost;
             let salt: [u8; 16] = random()?;
             let nonce: [u8; 12] = random()?;
             out.push(1);
@@ -267,6 +297,16 @@ mod tests {
         let wrong = source(dir.path(), "battery staple");
         assert_eq!(unwrap_file(HOME, &path, &wrong).unwrap_err().exit, Exit::Locked);
         assert_eq!(unwrap_file(AUTHORITY, &path, &right).unwrap_err().exit, Exit::Damaged);
+    }
+
+    #[test]
+    fn passes_fill_about_a_second_and_stay_in_bounds() {
+        assert_eq!(passes_of(50_000), 20);
+        assert_eq!(passes_of(900_000), limits::ARGON2_NEW.1, "a slow machine does not make guesses cheap");
+        assert_eq!(passes_of(1), limits::ARGON2_PASSES_MAX, "and what is written can be read");
+        let (memory, passes, lanes) = tuned().unwrap();
+        assert!(memory >= limits::ARGON2_NEW.0 && memory <= limits::ARGON2_MEMORY_MAX);
+        assert!(passes >= limits::ARGON2_NEW.1 && passes <= limits::ARGON2_PASSES_MAX && lanes > 0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ enum What {
     Module(&'static str),
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need { what: What::Program("mosquitto"), package: "mosquitto", purpose: "the broker of the scenarios" },
     Need { what: What::Program("mosquitto_pub"), package: "mosquitto-clients", purpose: "garbage on broker topics" },
     Need { what: What::Program("ip"), package: "iproute2", purpose: "network namespaces" },
@@ -27,6 +27,7 @@ const NEEDS: [Need; 6] = [
         package: "python3-cryptography",
         purpose: "the second implementation of sealing",
     },
+    Need { what: What::Program("softhsm2-util"), package: "softhsm2", purpose: "an authority's key in a token" },
 ];
 
 /// Installs what is missing, when this process may; otherwise says how to, and goes on.

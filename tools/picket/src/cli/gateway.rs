@@ -20,7 +20,18 @@ pub enum GatewayCommand {
     Roster(RosterToGatewayArgs),
     /// Hand over a revocation (or a roster): it is put in force and spreads to all others by radio and broker.
     Push(RosterToGatewayArgs),
+    /// Open a gateway's sealed keyfill with the keys `picket device new` made, for `picketd` to start from.
+    #[command(after_help = PROVISION_HELP)]
+    Provision(super::JoinArgs),
 }
+
+const PROVISION_HELP: &str = "\
+picketd holds nothing that could open a sealed keyfill; this step does, on the board, and leaves H/NAME.keyfill for it.
+A newer keyfill replaces the one before; an older one is refused.
+
+Example:
+  picket device new gw1 --kind gateway --home gw1      then bring gw1/request to the authority
+  picket gateway provision --home gw1 gw1.keyfill";
 
 /// Where the gateway's operator socket is.
 #[derive(Clone, Debug, Args)]

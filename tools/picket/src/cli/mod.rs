@@ -13,8 +13,9 @@ use std::path::PathBuf;
 pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, RecoverArgs, SendArgs, SentArgs};
 pub use provision::{
-    CosignArgs, DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs,
-    QuickstartArgs, RadioOption, RevokeArgs, RevokerArgs, RevokersArgs, RosterCommand, RosterImportArgs,
+    CosignArgs, DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionLogArgs,
+    MissionNewArgs, MissionShowArgs, ProtectArgs, QrArgs, QrOutArgs, QuickstartArgs, RadioOption, ReissueArgs,
+    RemoveArgs, RevokeArgs, RevokerArgs, RevokersArgs, RosterCommand, RosterImportArgs,
 };
 pub use verify::VerifyArgs;
 
@@ -65,6 +66,8 @@ pub enum Command {
     Device(DeviceCommand),
     /// Take the keyfill the authority made for this device.
     Join(JoinArgs),
+    /// Show a request, a sealed keyfill or a roster as QR codes.
+    Qr(QrArgs),
     /// Put a newer roster in force in a member's home.
     #[command(subcommand)]
     Roster(RosterCommand),

@@ -1,6 +1,7 @@
 //! Revoking devices, and who may (spec §35).
 
-use super::mission::{Mission, ROSTER, refused};
+use super::ledger::{Deed, Outcome};
+use super::mission::{Handover, Mission, ROSTER, refused};
 use super::{now, seed};
 use crate::cli::{CosignArgs, RevokeArgs, RevokerArgs, RevokersArgs};
 use crate::error::Failure;
@@ -8,7 +9,9 @@ use crate::files::{self, Access};
 use crate::limits;
 use crate::output::Output;
 use crate::passphrase::{self, Source};
+use picket_provision::Act;
 use picket_roster::{Kind, PublicKey, RevokeDraft, RevokerSecret, Roster, file};
+use picket_wire::Index;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +23,7 @@ const PUBLIC: &str = "authority/public";
 /// # Errors
 /// Usage, when a name is nobody's, or when revokers have to sign and nothing is proposed; nothing is written then.
 pub fn revoke(args: &RevokeArgs, out: &Output) -> Result<(), Failure> {
-    let mut mission = Mission::open(&args.dir, &Source { file: args.passphrase_file.clone() })?;
+    let mut mission = Mission::open(&args.dir, &args.unlock.unlock(), out)?;
     let before = read_roster(&args.dir, mission.public()?)?;
     let mut indices = Vec::new();
     let mut gateways = Vec::new();
@@ -37,19 +40,27 @@ pub fn revoke(args: &RevokeArgs, out: &Output) -> Result<(), Failure> {
         }
     }
     mission.draft_mut().revoke(&indices).map_err(refused)?;
-    let roster = mission.sign_roster()?;
-    let mut draft = mission.revocation(&roster)?;
+    let signing = mission.sign(Vec::new(), &[], Handover::Sealed)?;
+    let roster = &signing.roster;
+    let mut draft = mission.revocation(roster)?;
     let object = match &args.propose {
         Some(file) => file.clone(),
         None => {
-            mission.sign_revocation(&mut draft, &roster)?;
-            args.dir.join(format!("revoke-{}.pkobj", draft.generation()))
+            mission.sign_revocation(&mut draft, roster)?;
+            args.dir.join(object_name(&draft))
         }
     };
-    write_object(&object, &draft)?;
     let unknown = mission.ca().revoke(&gateways)?;
     files::write(&args.dir.join(PUBLIC), &mission.public()?.0, Access::Public)?;
-    mission.write_roster(&roster)?;
+    let bytes = object_file(&draft);
+    let deed = |(name, index): (&String, &Index)| Deed::of(Act::Revoke, name, index.0.into(), &bytes);
+    let deeds = args.names.iter().zip(&indices).map(deed).collect();
+    let mut written = Vec::new();
+    match &args.propose {
+        Some(file) => files::write(file, &bytes, Access::Public)?,
+        None => written.push(Outcome::new(object_name(&draft), &bytes, Access::Public)),
+    }
+    mission.commit_also(&signing, deeds, written)?;
     let (generation, version) = (draft.generation(), roster.version());
     out.object(&json!({"revoked": args.names, "generation": generation, "roster_version": version, "object": object,
                        "bytes": draft.bytes().len(), "complete": args.propose.is_none()}))?;
@@ -99,7 +110,7 @@ pub fn cosign(args: &CosignArgs, out: &Output) -> Result<(), Failure> {
     })?;
     let (have, need) =
         draft.cosign(&secret, &roster).map_err(|e| Failure::usage(e.to_string(), "nothing was signed"))?;
-    write_object(&args.file, &draft)?;
+    files::write(&args.file, &object_file(&draft), Access::Public)?;
     let revoked: Vec<u16> = draft.revoked().iter().map(|i| i.0).collect();
     out.object(&json!({"object": args.file, "signatures": have, "needed": need, "revoked": revoked,
                        "generation": draft.generation()}))?;
@@ -126,12 +137,12 @@ pub fn revokers(args: &RevokersArgs, out: &Output) -> Result<(), Failure> {
         })?;
         keys.push(key);
     }
-    let mut mission = Mission::open(&args.dir, &Source { file: args.passphrase_file.clone() })?;
+    let mut mission = Mission::open(&args.dir, &args.unlock.unlock(), out)?;
     mission.draft_mut().set_revokers(args.k, keys).map_err(refused)?;
-    let roster = mission.sign_roster()?;
+    let signing = mission.sign(Vec::new(), &[], Handover::Sealed)?;
     files::write(&args.dir.join(PUBLIC), &mission.public()?.0, Access::Public)?;
-    mission.write_roster(&roster)?;
-    let (version, n) = (roster.version(), args.keys.len());
+    mission.commit(&signing)?;
+    let (version, n) = (signing.roster.version(), args.keys.len());
     out.object(&json!({"k": args.k, "n": n, "roster_version": version}))?;
     out.say(&format!(
         "Roster version {version}: {} of {n} revokers must sign a revocation.\n  next: give everybody the roster \
@@ -169,6 +180,10 @@ fn read_roster(dir: &Path, public: PublicKey) -> Result<Roster<Vec<u8>>, Failure
         .map_err(|e| Failure::damaged(format!("{}: {e}", path.display()), "copy it from the authority again"))
 }
 
-fn write_object(path: &Path, draft: &RevokeDraft) -> Result<(), Failure> {
-    files::write(path, &[&file::OBJECT.header(), draft.bytes()].concat(), Access::Public)
+fn object_file(draft: &RevokeDraft) -> Vec<u8> {
+    [&file::OBJECT.header(), draft.bytes()].concat()
+}
+
+fn object_name(draft: &RevokeDraft) -> String {
+    format!("revoke-{}.pkobj", draft.generation())
 }
