@@ -360,7 +360,7 @@ pub struct RevokersArgs {
     #[arg(long)]
     pub k: u8,
     /// Their public keys, as `picket mission revoker` wrote them.
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "FILE")]
     pub keys: Vec<PathBuf>,
     /// How the authority's key is unlocked.
     #[command(flatten)]
