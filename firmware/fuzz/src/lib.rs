@@ -4,19 +4,21 @@ mod codes;
 mod formats;
 mod links;
 mod provisioning;
+mod safes;
 mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
 pub use formats::{roster_formats, seal_content, signed_objects, wire_control, wire_envelope, wire_frame};
 pub use links::{link_bytes, link_pair};
 pub use provisioning::{provision_formats, provision_parts};
+pub use safes::safe_formats;
 pub use stores::{store_queue, store_table};
 
 /// A target: its name and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("signed_objects", signed_objects),
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
@@ -31,4 +33,5 @@ pub const TARGETS: [Target; 14] = [
     ("provision_parts", provision_parts),
     ("store_queue", store_queue),
     ("store_table", store_table),
+    ("safe_formats", safe_formats),
 ];

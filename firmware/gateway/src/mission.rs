@@ -9,6 +9,7 @@ use picket_roster::{
     AgreementSecret, Keyfill, KeyfillError, Kind, Revoke, Roster, RosterError, Upgrade, UpgradeError, upgrade,
     verify_claim, verify_listens,
 };
+use picket_safe::locked::Locked;
 use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
@@ -53,10 +54,12 @@ pub enum MissionError {
     KeptRoster(PathBuf, RosterError),
     /// The kept roster and the keyfill's contradict each other.
     KeptConflict(PathBuf, UpgradeError),
-    /// The kept network key and revocation are damaged, or not of this mission.
+    /// The kept revocation is damaged, or not of this mission.
     KeptNetwork(PathBuf),
     /// The roster in force does not list this gateway any more.
     Revoked,
+    /// The system gives no memory of its own for keys.
+    NoMemory(io::Error),
 }
 
 impl fmt::Display for MissionError {
@@ -86,10 +89,11 @@ impl fmt::Display for MissionError {
             Self::KeptConflict(file, e) => write!(f, "{} against the keyfill: {e}", file.display()),
             Self::KeptNetwork(file) => write!(
                 f,
-                "{} is damaged. Remove it to fall back to the keyfill's network key; the newest revocation comes again from \
+                "{} is damaged, or its keys are not this gateway's. Remove it: the newest revocation comes again from \
                  any neighbour or broker",
                 file.display()
             ),
+            Self::NoMemory(e) => write!(f, "no memory for keys: {e}"),
             Self::Revoked => f.write_str("the roster in force does not list this gateway: it has been revoked"),
         }
     }
@@ -140,10 +144,33 @@ impl fmt::Display for ImportError {
 
 impl core::error::Error for ImportError {}
 
+/// What a mission is loaded from: the keyfill, and the gateway's own keys where they are apart.
+pub struct Material {
+    /// What the keyfill is called in errors.
+    pub name: PathBuf,
+    /// Its bytes.
+    pub keyfill: Zeroizing<Vec<u8>>,
+    /// The file that `device new` made.
+    pub secrets: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Material {
+    /// Reads the clear files.
+    ///
+    /// # Errors
+    /// [`MissionError::Unreadable`].
+    pub fn read(keyfill: &Path, secrets: Option<&Path>) -> Result<Self, MissionError> {
+        let bytes = Zeroizing::new(read(keyfill)?);
+        warn_if_open(keyfill);
+        let secrets = secrets.map(read).transpose()?.map(Zeroizing::new);
+        Ok(Self { name: keyfill.to_owned(), keyfill: bytes, secrets })
+    }
+}
+
 /// The mission as this gateway sees it.
 pub struct Mission {
     me: Index,
-    agreement: AgreementSecret,
+    agreement: Locked<AgreementSecret>,
     id: MissionId,
     network: Network,
     roster: Roster<Vec<u8>>,
@@ -168,10 +195,16 @@ impl Mission {
     /// # Errors
     /// [`MissionError`].
     pub fn load(name: &str, keyfill: &Path, secrets: Option<&Path>, state: &Path) -> Result<Self, MissionError> {
-        let file = || keyfill.to_owned();
-        let bytes = Zeroizing::new(read(keyfill)?);
-        warn_if_open(keyfill);
-        let fill = Keyfill::open(&bytes).map_err(|e| MissionError::Keyfill(file(), e))?;
+        Self::from(name, &Material::read(keyfill, secrets)?, state)
+    }
+
+    /// The same, from bytes that were read or opened already.
+    ///
+    /// # Errors
+    /// [`MissionError`].
+    pub fn from(name: &str, material: &Material, state: &Path) -> Result<Self, MissionError> {
+        let file = || material.name.clone();
+        let fill = Keyfill::open(&material.keyfill).map_err(|e| MissionError::Keyfill(file(), e))?;
         let owner = fill.owner().map_err(|e| MissionError::Keyfill(file(), e))?;
         if owner.kind != Kind::Gateway {
             return Err(MissionError::NotAGateway(file()));
@@ -180,14 +213,14 @@ impl Mission {
             let (owner, configured) = (owner.name.to_owned(), name.to_owned());
             return Err(MissionError::OtherName { file: file(), owner, configured });
         }
-        let agreement = agreement(&fill, keyfill, secrets)?;
+        let agreement = agreement(&fill, material)?;
         let kept = state.join(ROSTER_FILE);
         let mut roster = newest(&fill, &kept)?;
         let network = Network::load(&fill, state, &mut roster)?;
         let given = roster.version() == fill.roster().version();
         let mission = Self {
             me: fill.own(),
-            agreement,
+            agreement: Locked::new(agreement).map_err(MissionError::NoMemory)?,
             id: fill.mission(),
             network,
             given,
@@ -374,15 +407,13 @@ fn warn_if_open(file: &Path) {
 }
 
 /// The gateway's own key: from the keyfill, or from the file that `device new` made.
-fn agreement(fill: &Keyfill<'_>, keyfill: &Path, secrets: Option<&Path>) -> Result<AgreementSecret, MissionError> {
-    let refused = |e| MissionError::Keyfill(keyfill.to_owned(), e);
+fn agreement(fill: &Keyfill<'_>, material: &Material) -> Result<AgreementSecret, MissionError> {
+    let refused = |e| MissionError::Keyfill(material.name.clone(), e);
     if let Some(inside) = fill.secrets().map_err(refused)? {
         return Ok(inside.agreement().clone());
     }
-    let file = secrets.ok_or_else(|| MissionError::NoSecrets(keyfill.to_owned()))?;
-    let bytes = Zeroizing::new(read(file)?);
-    let own = picket_roster::DeviceSecrets::decode(&bytes)
-        .map_err(|e| MissionError::Keyfill(file.to_owned(), KeyfillError::Secrets(e)))?;
+    let bytes = material.secrets.as_ref().ok_or_else(|| MissionError::NoSecrets(material.name.clone()))?;
+    let own = picket_roster::DeviceSecrets::decode(bytes).map_err(|e| refused(KeyfillError::Secrets(e)))?;
     fill.check_device(&own).map_err(refused)?;
     Ok(own.agreement().clone())
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::print_stderr)]
 
 mod crashes;
+mod ephemeral;
 mod hostile;
 mod kinds;
 mod messages;
@@ -18,3 +19,4 @@ mod revocation;
 mod stores;
 mod verified;
 mod world;
+mod zeroize;

@@ -43,8 +43,6 @@ pub struct Kind {
     pub name: &'static str,
 }
 
-/// A member's or gateway's master key.
-pub const HOME: Kind = Kind { magic: *b"PKHOMEKY", name: "home" };
 /// The authority's keys.
 pub const AUTHORITY: Kind = Kind { magic: *b"PKAUTHKY", name: "authority" };
 /// The key of one who may sign revocations.
@@ -288,15 +286,16 @@ mod tests {
     #[test]
     fn a_wrapped_secret_opens_with_its_passphrase_only() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("home.key");
+        let path = dir.path().join("authority.key");
         let right = source(dir.path(), "correct horse");
         let protection = Protection::Passphrase(right.choose().unwrap());
-        std::fs::write(&path, wrap(HOME, &protection, b"secret").unwrap()).unwrap();
-        assert_eq!(*unwrap_file(HOME, &path, &right).unwrap(), b"secret");
-        assert!(is_protected(HOME, &path).unwrap());
+        std::fs::write(&path, wrap(AUTHORITY, &protection, b"secret").unwrap()).unwrap();
+        assert_eq!(*unwrap_file(AUTHORITY, &path, &right).unwrap(), b"secret");
+        assert!(is_protected(AUTHORITY, &path).unwrap());
         let wrong = source(dir.path(), "battery staple");
-        assert_eq!(unwrap_file(HOME, &path, &wrong).unwrap_err().exit, Exit::Locked);
-        assert_eq!(unwrap_file(AUTHORITY, &path, &right).unwrap_err().exit, Exit::Damaged);
+        assert_eq!(unwrap_file(AUTHORITY, &path, &wrong).unwrap_err().exit, Exit::Locked);
+        let other = Kind { magic: *b"PKOTHERS", name: "other" };
+        assert_eq!(unwrap_file(other, &path, &right).unwrap_err().exit, Exit::Damaged);
     }
 
     #[test]
@@ -312,22 +311,22 @@ mod tests {
     #[test]
     fn any_changed_byte_is_damage_and_a_newer_version_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("home.key");
-        let good = wrap(HOME, &Protection::Unprotected, b"secret").unwrap();
+        let path = dir.path().join("authority.key");
+        let good = wrap(AUTHORITY, &Protection::Unprotected, b"secret").unwrap();
         for at in (0..good.len()).filter(|at| !(8..10).contains(at)) {
             let mut bad = good.clone();
             bad[at] ^= 1;
             std::fs::write(&path, &bad).unwrap();
-            assert_eq!(unwrap_file(HOME, &path, &Source::default()).unwrap_err().exit, Exit::Damaged, "byte {at}");
+            assert_eq!(unwrap_file(AUTHORITY, &path, &Source::default()).unwrap_err().exit, Exit::Damaged, "byte {at}");
         }
         for cut in 0..good.len() {
             std::fs::write(&path, &good[..cut]).unwrap();
-            assert_eq!(unwrap_file(HOME, &path, &Source::default()).unwrap_err().exit, Exit::Damaged, "cut {cut}");
+            assert_eq!(unwrap_file(AUTHORITY, &path, &Source::default()).unwrap_err().exit, Exit::Damaged, "cut {cut}");
         }
         let mut newer = good;
         newer[9] = 2;
         std::fs::write(&path, &newer).unwrap();
-        let refused = unwrap_file(HOME, &path, &Source::default()).unwrap_err();
+        let refused = unwrap_file(AUTHORITY, &path, &Source::default()).unwrap_err();
         assert_eq!(refused.exit, Exit::Usage);
         assert!(refused.message.contains("newer"));
         assert_eq!(std::fs::read(&path).unwrap(), newer);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 /// Edges between our own crates, as drawn. A crate that is not in the table may not exist.
-const ALLOWED: [(&str, &[&str]); 18] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("picket-wire", &[]),
     ("picket-roster", &["picket-wire"]),
     ("picket-provision", &["picket-roster", "picket-wire"]),
@@ -19,8 +19,9 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("picket-store", &["picket-wire"]),
     ("picket-node", &["picket-link", "picket-relay", "picket-store", "picket-wire"]),
     ("picket-endpoint", &["picket-node", "picket-roster", "picket-seal", "picket-store", "picket-wire"]),
+    ("picket-safe", &[]),
     ("picket-shell", &["picket-store", "picket-wire"]),
-    ("picketd", &["picket-node", "picket-roster", "picket-shell", "picket-store", "picket-wire"]),
+    ("picketd", &["picket-node", "picket-roster", "picket-safe", "picket-shell", "picket-store", "picket-wire"]),
     (
         "picket",
         &[
@@ -29,6 +30,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
             "picket-node",
             "picket-provision",
             "picket-roster",
+            "picket-safe",
             "picket-seal",
             "picket-shell",
             "picket-store",

@@ -1,19 +1,18 @@
-//! The network key in force at a gateway, and what it follows revocations with: kept in one file, written at once.
+//! The network key in force at a gateway, and what it follows revocations with.
 
 use super::MissionError;
-use picket_roster::{Keyfill, OpenError, PathKeys, Revoke, RevokeError, Roster};
+use picket_roster::file::OBJECT;
+use picket_roster::{Keyfill, OpenError, PathKeys, Revoke, RevokeError, Roster, Seed};
+use picket_safe::locked::Locked;
 use picket_wire::Index;
 use picket_wire::frame::Mask;
 use picket_wire::keys::NetKeys;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
-/// File in the state folder that holds the newest revocation, and the keys it led to.
-const FILE: &str = "network";
-const MAGIC: &[u8; 10] = b"PKNETWRK\0\x01";
-const KEY_LEN: usize = 32;
+/// File in the state folder that holds the newest revocation.
+const FILE: &str = "revocation";
 
 /// Why a revocation is not put in force.
 #[derive(Debug)]
@@ -68,9 +67,11 @@ impl core::fmt::Display for RevocationError {
 
 impl core::error::Error for RevocationError {}
 
-/// Keys of the generation in force, and of the one before while the change goes on.
+/// Keys of the generation in force, and of the one before while the change goes on. On the medium is only the revocation,
+/// which is public: what follows from it comes from the keyfill's path keys at each start, so that all secrets stay where
+/// the keyfill is kept.
 pub(super) struct Network {
-    pub(super) net: NetKeys,
+    pub(super) net: Locked<NetKeys>,
     pub(super) mask: Mask,
     /// Only in memory: a restart ends the change.
     pub(super) earlier: Option<(NetKeys, Mask)>,
@@ -81,32 +82,35 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// The keyfill's, or the kept one where that is newer; puts the kept revocation in force in `roster`.
+    /// The keyfill's keys, or those that follow from the kept revocation where that is newer; it is put in force in `roster`.
     pub(super) fn load(fill: &Keyfill<'_>, state: &Path, roster: &mut Roster<Vec<u8>>) -> Result<Self, MissionError> {
         let file = state.join(FILE);
-        let given = |file: PathBuf| Self::over(fill.net_keys(), fill.paths().cloned(), None, file);
+        let mut network = Self::over(fill, file.clone()).map_err(MissionError::NoMemory)?;
         let bytes = match fs::read(&file) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(given(file)),
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(network),
             Err(e) => return Err(MissionError::State(file, e)),
         };
         let damaged = || MissionError::KeptNetwork(file.clone());
-        let Kept { paths, key, object } = read(&bytes).ok_or_else(damaged)?;
+        let object = OBJECT.open(&bytes).map_err(|_| damaged())?;
         let revoke = Revoke::kept(object).map_err(|_| damaged())?;
         if revoke.revoked().contains(fill.own()) {
             return Err(MissionError::Revoked);
         }
         roster.revoke(&revoke).map_err(|_| damaged())?;
-        if fill.generation() > paths.generation() {
-            // A keyfill made after it.
-            return Ok(given(file));
+        // A keyfill made after it holds what follows from it.
+        if revoke.generation() > fill.generation() {
+            let paths = network.paths.clone().ok_or_else(damaged)?;
+            let seed = revoke.open(fill.own(), &paths).map_err(|_| damaged())?;
+            network.enter(&revoke, &seed, object).map_err(MissionError::NoMemory)?;
         }
-        let net = NetKeys::derive(&key, paths.generation());
-        Ok(Self::over(net, Some(paths), Some(object.to_vec()), file))
+        Ok(network)
     }
 
-    fn over(net: NetKeys, paths: Option<PathKeys>, object: Option<Vec<u8>>, file: PathBuf) -> Self {
-        Self { mask: Mask::new(&net), net, earlier: None, paths, object, file }
+    fn over(fill: &Keyfill<'_>, file: PathBuf) -> io::Result<Self> {
+        let net = fill.net_keys();
+        let mask = Mask::new(&net);
+        Ok(Self { net: Locked::new(net)?, mask, earlier: None, paths: fill.paths().cloned(), object: None, file })
     }
 
     /// The newest revocation, to be passed on.
@@ -114,55 +118,45 @@ impl Network {
         self.object.as_deref()
     }
 
-    /// Puts a revocation in force, after it and what follows from it are durable in one file.
+    /// Puts a revocation in force, after it is durable.
     pub(super) fn revoke(
         &mut self,
         me: Index,
         object: &[u8],
         roster: &mut Roster<Vec<u8>>,
     ) -> Result<(), RevocationError> {
-        let revoke = Revoke::verify(object.to_vec(), roster).map_err(RevocationError::Revoke)?;
+        let revoke = Revoke::verify(object, roster).map_err(RevocationError::Revoke)?;
         if revoke.generation() <= self.net.generation {
             return Err(RevocationError::Older);
         }
         let mut next = roster.clone();
         next.revoke(&revoke).map_err(|_| RevocationError::Full)?;
+        let kept = [&OBJECT.header(), object].concat();
         if revoke.revoked().contains(me) {
             // Written down all the same: it must not serve again after a restart.
-            let gone = encode(&Zeroizing::new([0; PathKeys::LEN]), &[0; KEY_LEN], object);
-            super::keep(&self.file, &gone).map_err(RevocationError::Io)?;
+            super::keep(&self.file, &kept).map_err(RevocationError::Io)?;
             *roster = next;
             return Err(RevocationError::Revoked);
         }
-        let mut paths = self.paths.clone().ok_or(RevocationError::NoPaths)?;
+        let paths = self.paths.clone().ok_or(RevocationError::NoPaths)?;
         let seed = revoke.open(me, &paths).map_err(RevocationError::Open)?;
-        let key = seed.network_key(revoke.generation());
-        paths.advance_to(revoke.generation());
-        super::keep(&self.file, &encode(&paths.to_bytes(), &key, object)).map_err(RevocationError::Io)?;
-        let net = NetKeys::derive(&key, revoke.generation());
-        let earlier = core::mem::replace(&mut self.net, net);
-        let mask = core::mem::replace(&mut self.mask, Mask::new(&self.net));
-        self.earlier = Some((earlier, mask));
-        (self.paths, self.object) = (Some(paths), Some(object.to_vec()));
+        super::keep(&self.file, &kept).map_err(RevocationError::Io)?;
+        let before = (*self.net).clone();
+        self.enter(&revoke, &seed, object).map_err(RevocationError::Io)?;
+        self.earlier = Some((before.clone(), Mask::new(&before)));
         *roster = next;
         Ok(())
     }
-}
 
-fn encode(paths: &[u8; PathKeys::LEN], key: &[u8; KEY_LEN], object: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new([MAGIC.as_slice(), paths, key, object].concat())
-}
-
-/// What the file holds.
-struct Kept<'a> {
-    paths: PathKeys,
-    key: Zeroizing<[u8; KEY_LEN]>,
-    object: &'a [u8],
-}
-
-fn read(bytes: &[u8]) -> Option<Kept<'_>> {
-    let rest = bytes.strip_prefix(MAGIC.as_slice())?;
-    let (paths, rest) = rest.split_first_chunk::<{ PathKeys::LEN }>()?;
-    let (key, object) = rest.split_first_chunk::<KEY_LEN>()?;
-    Some(Kept { paths: PathKeys::decode(paths).ok()?, key: Zeroizing::new(*key), object })
+    /// The generation that a revocation leads to.
+    fn enter(&mut self, revoke: &Revoke<&[u8]>, seed: &Seed, object: &[u8]) -> io::Result<()> {
+        let net = seed.net_keys(revoke.generation());
+        self.mask = Mask::new(&net);
+        self.net = Locked::new(net)?;
+        if let Some(paths) = &mut self.paths {
+            paths.advance_to(revoke.generation());
+        }
+        self.object = Some(object.to_vec());
+        Ok(())
+    }
 }

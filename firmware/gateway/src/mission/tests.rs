@@ -129,9 +129,9 @@ fn a_kept_revocation_survives_a_restart_and_a_damaged_one_is_named() {
     assert_eq!((mission.generation(), mission.net().mac), (1, after));
     assert!(mission.is_revoked(alpha) && mission.earlier().is_none());
     assert_eq!(mission.objects()[0], (object, false));
-    let kept = folder.path().join("network");
+    let kept = folder.path().join("revocation");
     let mut damaged = fs::read(&kept).unwrap();
-    damaged.truncate(600);
+    damaged.truncate(60);
     fs::write(&kept, damaged).unwrap();
     assert!(matches!(load(&p, folder.path(), "gw1"), Err(MissionError::KeptNetwork(_))));
 }

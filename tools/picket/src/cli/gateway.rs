@@ -16,6 +16,8 @@ pub enum GatewayCommand {
     /// Show or order emission control: free, minimize, receive-only or silent.
     #[command(after_help = EMCON_HELP)]
     Emcon(EmconArgs),
+    /// Give the gateway a sign of life: its dead man's time begins anew.
+    Alive(ControlArgs),
     /// Put a newer roster in force.
     Roster(RosterToGatewayArgs),
     /// Hand over a revocation (or a roster): it is put in force and spreads to all others by radio and broker.

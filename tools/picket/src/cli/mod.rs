@@ -1,6 +1,7 @@
 //! The command line: every flag defined once, with its help.
 
 mod gateway;
+mod home;
 mod message;
 mod provision;
 mod verify;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
+pub use home::{DeadManArgs, DuressArgs, HomeCommand, HomeOnlyArgs, HomeProtectArgs, With, ZeroizeArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, RecoverArgs, SendArgs, SentArgs};
 pub use provision::{
     CosignArgs, DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionLogArgs,
@@ -85,6 +87,11 @@ pub enum Command {
     Emcon(DeviceEmconArgs),
     /// Compare a member's keys with what the member sees, and keep that they are the same.
     Verify(VerifyArgs),
+    /// Say or change how a home's keys are kept: TPM, passphrase or file, duress passphrase, dead man's time.
+    #[command(subcommand)]
+    Home(HomeCommand),
+    /// Destroy a home: its key first, then everything in it. Cannot be undone.
+    Zeroize(ZeroizeArgs),
     /// Ask a gateway for its status, queue and links, silence it, or give it a newer roster.
     #[command(subcommand)]
     Gateway(GatewayCommand),

@@ -2,6 +2,7 @@
 
 mod emcon;
 mod gateway;
+pub mod home;
 mod inbox;
 mod quality;
 mod read;
