@@ -147,7 +147,7 @@ async fn serve(config: Config, ready: Ready, emcon: Option<Emcon>) -> Result<(),
     control.abort();
     let revoked = daemon.revoked;
     daemon.farewell().await?;
-    if revoked { Err(StartError::Mission(MissionError::Revoked)) } else { Ok(()) }
+    if revoked { Err(StartError::Mission(crate::mission::MissionError::Revoked)) } else { Ok(()) }
 }
 
 async fn either(a: &mut Signal, b: &mut Signal) {

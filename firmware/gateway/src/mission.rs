@@ -302,7 +302,7 @@ impl Mission {
 
     /// Generation of the network key in force.
     #[must_use]
-    pub const fn generation(&self) -> u8 {
+    pub fn generation(&self) -> u8 {
         self.network.net.generation
     }
 
