@@ -41,6 +41,7 @@ mod prekeys;
 mod receipts;
 mod receive;
 mod records;
+mod revocation;
 mod rooms;
 mod sessions;
 #[cfg(any(test, feature = "testing"))]
@@ -57,5 +58,6 @@ pub use message::{
 };
 pub use picket_node::leaf::{Duplex, Framing, LinkConfig, LinkCounters, Standing};
 pub use picket_roster::Upgrade;
+pub use revocation::ObjectError;
 pub use rooms::{RoomAlarm, RoomDraft, RoomError, RoomEvent, RoomMember, RoomMessage, RoomView};
 pub use vault::{Change, Vault, VaultError};

@@ -390,6 +390,18 @@ impl Relay {
         self.replace_for(now, member, true);
     }
 
+    /// A station is revoked: it is no way to anywhere, and nothing is known of where it or those at it are.
+    pub fn gone(&mut self, now: Instant, station: Index) {
+        self.surroundings.gone(station);
+        self.routes.gone(station);
+        self.leave(now, |way| match way {
+            Way::Attached { member, .. } => member == station,
+            Way::Neighbour { gateway, .. } => gateway == station,
+            Way::Uplink(_) => false,
+        });
+        self.replace_all(now);
+    }
+
     /// Parcels offered for `destination` on another way than its first one are offered anew; so are ready and held ones.
     fn replace_for(&mut self, now: Instant, destination: Index, moved: bool) {
         let keys: Vec<ParcelKey> = self.held_for(destination).collect();

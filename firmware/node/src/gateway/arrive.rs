@@ -61,6 +61,9 @@ impl<M: Medium> Gateway<M> {
             Event::Refused { offer: OfferId(key), reason, retry } => {
                 self.offer_refused(now, ParcelKey(key), Via::Link(id), reason, retry);
             }
+            Event::Object(object) => self.object_arrived(now, Some(id), object),
+            Event::Have(have) => self.objects.heard_have(now, self.me, id, &have),
+            Event::Generation(bits) => self.other_generation(now, id, bits, dir),
             Event::Control { from, message } => self.control(now, id, from, message, dir),
         }
     }
@@ -90,6 +93,10 @@ impl<M: Medium> Gateway<M> {
             return self.settle(&deposit.creditor);
         };
         let meta = incoming.meta;
+        if dir.is_revoked(meta.source) || dir.is_revoked(meta.destination) {
+            self.counters.add(Count::RefusedRevoked);
+            return self.refuse(now, deposit.creditor, RefuseReason::UnknownDestination, Duration::ZERO, dir);
+        }
         let offered = Offered {
             identity: deposit.identity,
             from: meta.ingress.from,

@@ -33,6 +33,11 @@ impl Attachments {
         self.stored.insert(member, key)
     }
 
+    /// The member is revoked.
+    pub(super) fn forget(&mut self, member: Index) {
+        self.draining.remove(&member);
+    }
+
     pub(super) fn port_removed(&mut self, port: u32) {
         self.draining.retain(|_, d| d.port != port);
     }
@@ -48,6 +53,7 @@ impl<M: Medium> Gateway<M> {
             self.out.push_back(Output::Report(Report::Neighbour { link: id, gateway: who }));
             let here: Vec<Index> = self.claims_here().map(|c| c.member).collect();
             self.telling.tell(id, who, here);
+            self.objects.somebody(now, self.me, id);
         }
         self.telling.heard(id, who);
     }
@@ -129,6 +135,7 @@ impl<M: Medium> Gateway<M> {
             port.greeted();
         }
         self.relay.attach(now, claim.member, id.0);
+        self.objects.somebody(now, self.me, id);
         self.out.push_back(Output::Report(Report::Attached { member: claim.member, sequence: claim.sequence }));
         let held: Vec<ParcelKey> = self.relay.held_for(claim.member).collect();
         let count = u16::try_from(held.len()).unwrap_or(u16::MAX);
@@ -165,6 +172,10 @@ impl<M: Medium> Gateway<M> {
             && (known.sequence, known.gateway) == (claim.sequence, claim.gateway)
         {
             return Some(ClaimOutcome::Same);
+        }
+        if dir.is_revoked(claim.member) || dir.is_revoked(claim.gateway) {
+            self.counters.add(Count::RefusedRevoked);
+            return None;
         }
         if dir.kind(claim.member) != Some(StationKind::Member) || dir.kind(claim.gateway) != Some(StationKind::Gateway)
         {

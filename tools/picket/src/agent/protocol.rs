@@ -81,7 +81,7 @@ pub enum Request {
     Room(RoomRequest),
     /// The device was in other hands: fresh keys, and the members we know are told. Answered by [`Reply::Renewed`].
     Renew,
-    /// Put the roster in this file in force. Answered by [`Reply::Roster`].
+    /// Put the roster or revocation in this file in force. Answered by [`Reply::Roster`] or [`Reply::Rekeyed`].
     Roster(String),
     /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
     Verify(Option<String>),
@@ -204,6 +204,13 @@ pub enum Reply {
     Roster {
         /// Its version.
         version: u32,
+        /// It was in force already.
+        same: bool,
+    },
+    /// The network key in force, after a revocation.
+    Rekeyed {
+        /// Its generation.
+        generation: u8,
         /// It was in force already.
         same: bool,
     },

@@ -122,6 +122,7 @@ impl Shown {
             | Reply::Rooms { .. }
             | Reply::Sent { .. }
             | Reply::Roster { .. }
+            | Reply::Rekeyed { .. }
             | Reply::Verify { .. }
             | Reply::Failed { .. } => Ok(()),
         }
