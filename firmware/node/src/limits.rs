@@ -54,3 +54,6 @@ pub const PAY_AHEAD: usize = 8;
 
 /// When a member whose word of listening is older than the one known comes back, if what it was told then was lost.
 pub const OUTDATED_RETRY: Duration = Duration::from_secs(10);
+
+/// Stations named when it is said why a parcel for a room waits: a line that a person still reads.
+pub const WHY_BRANCHES: usize = 5;
