@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import picket_hop as hop
+import picket_provision as provision
 import picket_roster as roster
 from member import PADDING, content_of, fields_of
 from picket_spec import (Content, Envelope, Receiver, Refused, Sender, Session, compressed,
-                         derive_key_pair, identity, lifetime_code, lifetime_seconds, point, receiver_root, secret_key,
-                         sender_root, message_key_at, unseal)
+                         derive_key_pair, identity, lane_of, lifetime_code, lifetime_seconds, point, receiver_root, secret_key,
+                         sender_root, message_key_at, slot_chain, unseal)
 
 HERE = Path(__file__).resolve().parent
 held = 0
@@ -59,14 +60,24 @@ def check_seal(v):
         enc = compressed(enc)
         prekey = None if placed else bytes([(v["epoch"] & 63) << 1 | enc[0] & 1]) + enc[1:]
         sender, receiver = Sender(session, root, prekey), Receiver(session, root)
-        for m in s["messages"]:
-            check_message(sender, m)
-        for m in reversed(s["messages"]):
-            opened, delivered, read = receiver.open(unhex(m["envelope"]))
-            same((opened.hex(), delivered.hex(), read.hex()), (m["content"], m["delivered"], m["read"]), m["name"])
-        for m in s["messages"]:
-            refused(lambda: receiver.open(unhex(m["envelope"])), f"{m['name']} again")
-            every_change_is_refused(session, root, m)
+        check_messages(session, root, sender, receiver, s["messages"])
+        for slot in s.get("slots", []):
+            lane, number = lane_of(slot["slot"])
+            lane_root, _ = sender_root(session, seed, receiving.public_key(), psk, own, lane)
+            chain = slot_chain(lane_root, number)
+            sender, receiver = Sender(session, chain, None, slot["slot"]), Receiver(session, chain)
+            check_messages(session, chain, sender, receiver, slot["messages"])
+
+
+def check_messages(session, root, sender, receiver, messages):
+    for m in messages:
+        check_message(sender, m)
+    for m in reversed(messages):
+        opened, delivered, read = receiver.open(unhex(m["envelope"]))
+        same((opened.hex(), delivered.hex(), read.hex()), (m["content"], m["delivered"], m["read"]), m["name"])
+    for m in messages:
+        refused(lambda: receiver.open(unhex(m["envelope"])), f"{m['name']} again")
+        every_change_is_refused(session, root, m)
 
 
 def check_message(sender, m):
@@ -109,7 +120,7 @@ def check_envelopes(v):
 def check_keys(v):
     keys = hop.network_keys(unhex(v["nk"]), v["generation"])
     same({k: keys[k].hex() for k in keys}, {k: v[k] for k in keys}, "network keys")
-    kinds = ["member", "gateway", "claims"]
+    kinds = ["member", "gateway", "claims", "listens"]
     for t in v["topics"]:
         same(hop.topic(keys["topic"], kinds.index(t["kind"]), t["destination"]), t["name"], "topic")
     for t in v["toward"]:
@@ -232,6 +243,30 @@ def check_verify(v, r):
     same(roster.digits(unhex(r["roster"]["hash"])), v["roster_digits"], "roster digits")
 
 
+def check_provision(v):
+    authority = unhex(v["authority"])
+    for s in v["sealed"]:
+        own, request, data = secret_key(unhex(s["agreement"])), unhex(s["request"]), unhex(s["hex"])
+        same(provision.request_hash(request).hex(), s["request_hash"], "request hash")
+        inside, issue = provision.open_sealed(data, own, request, s["issue"] - 1)
+        same((issue, roster.read_keyfill(inside).index), (s["issue"], s["own"]), "sealed keyfill")
+        refused(lambda: provision.open_sealed(data, own, request, s["issue"]), "a keyfill given again")
+        refused(lambda: provision.open_sealed(data, own, request[:-65] + b"x" + request[-64:]), "another request")
+        for at in range(0, len(data), 11):
+            changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+            refused(lambda: provision.open_sealed(changed, own, request), f"sealed keyfill, byte {at} changed")
+    same(provision.join(reversed(v["parts"]["parts"])).hex(), v["parts"]["file"], "parts")
+    refused(lambda: provision.join(v["parts"]["parts"][1:]), "a part is missing")
+    log, head = unhex(v["audit"]["log"]), unhex(v["audit"]["head"])
+    for entry, e in zip(provision.check_log(log, head, authority), v["audit"]["entries"], strict=True):
+        found = {k: entry[k] for k in ("number", "time", "act", "detail")}
+        same(found | {"name": entry["name"].decode(), "output": entry["output"].hex()}, e, "entry")
+    for at in range(0, len(log), 3):
+        changed = log[:at] + bytes([log[at] ^ 1]) + log[at + 1:]
+        refused(lambda: provision.check_log(changed, head, authority), f"log, byte {at} changed")
+        refused(lambda: provision.check_log(log[:at], head, authority), f"log cut at {at}")
+
+
 def number_of(key):
     return key.private_numbers().private_value.to_bytes(32, "big").hex()
 
@@ -241,6 +276,7 @@ def main():
     check_seal(load(folder, "seal"))
     check_roster(load(folder, "roster"))
     check_verify(load(folder, "verify"), load(folder, "roster"))
+    check_provision(load(folder, "provision"))
     check_envelopes(load(folder, "wire-envelopes"))
     check_keys(load(folder, "wire-keys"))
     check_frames(load(folder, "wire-frames"))

@@ -48,7 +48,7 @@ class Member:
     def open(self, data, now):
         envelope = Envelope.decode(data)
         need(envelope.destination == self.fill.index, "for another")
-        need(envelope.lane is None and envelope.kind != 1, "lanes and rooms are not in this version")
+        need(envelope.lane is None and envelope.kind != 1, "lanes and rooms are checked by the vectors only")
         epoch = newest_at_most_one_ahead(envelope.epoch, 4, now)
         opened = None
         for key in self.candidates(envelope, epoch):
@@ -90,19 +90,20 @@ class Member:
 def fields_of(content):
     body = {0: {"text": content.body.decode("utf-8", "replace")},
             1: {"file": content.name.decode("utf-8", "replace"), "bytes": content.body.hex()},
-            2: {"cannot_open": content.body.hex()}}[content.kind]
+            2: {"cannot_open": content.body.hex()}, 15: {"renewed": True}}[content.kind]
     prekey = content.prekey and {"id": content.prekey[0], "key": content.prekey[1].hex()}
     return {"body": body, "lifetime": content.lifetime, "sent_s": content.sent,
-            "original": content.original and content.original.hex(), "prekey": prekey}
+            "original": content.original and content.original.hex(), "prekey": prekey, "burn": content.burn}
 
 
 def content_of(fields):
     body = fields["body"]
-    kind = 0 if "text" in body else 1 if "file" in body else 2
-    data = body["text"].encode() if kind == 0 else bytes.fromhex(body["bytes" if kind == 1 else "cannot_open"])
+    kind = 0 if "text" in body else 1 if "file" in body else 2 if "cannot_open" in body else 15
+    data = body["text"].encode() if kind == 0 else bytes.fromhex(body.get("bytes" if kind == 1 else "cannot_open", ""))
     prekey = fields["prekey"] and (fields["prekey"]["id"], bytes.fromhex(fields["prekey"]["key"]))
     original = fields["original"] and bytes.fromhex(fields["original"])
-    return Content(kind, data, fields["lifetime"], fields["sent_s"], body.get("file", "").encode(), original, prekey)
+    return Content(kind, data, fields["lifetime"], fields["sent_s"], body.get("file", "").encode(), original, prekey,
+                   fields["burn"])
 
 
 PADDING = {"Off": "off", "Steps8": "steps8", "Steps16": "steps16", "Buckets": "buckets"}

@@ -112,6 +112,13 @@ def prefixes(reader):
     return [reader.take(2).hex() for _ in range(count)]
 
 
+def rooms(reader):
+    listed = [INDEX(reader) for _ in range(up_to(16)(reader))]
+    need(listed == sorted(set(listed)), "order")
+    need(all(room >= 0xC000 and room & 0xFF != 0xFF for room in listed), "no room")
+    return listed
+
+
 INDEX, SEQUENCE, PREFIX, EIGHT = up_to(0xFFFF), up_to(0xFFFFFFFF), fixed(2), fixed(8)
 CLAIM = [("member", INDEX), ("gateway", INDEX), ("sequence", SEQUENCE), ("signature", fixed(64))]
 MESSAGES = [
@@ -130,6 +137,7 @@ MESSAGES = [
     ("poll", [("prefix", PREFIX)]),
     ("announce", [("id", EIGHT), ("total", total)]),
     ("ack_many", [("prefixes", prefixes)]),
+    ("listens", [("member", INDEX), ("sequence", SEQUENCE), ("rooms", rooms), ("signature", fixed(64))]),
 ]
 
 

@@ -195,22 +195,22 @@ class Session:
     def info(self):
         return b"PICKET-P1" + u16(self.source) + u16(self.destination) + u32(self.epoch) + u16(self.sid)
 
-    def root(self, shared, psk):
+    def root(self, shared, psk, lane):
         secret = exporter(shared, self.info(), psk, u32(self.epoch))
-        return export(secret, b"ck0" + u8(0), 32)
+        return export(secret, b"ck0" + u8(lane), 32)
 
 
-def sender_root(session, seed_e, public_r, psk, own_ik):
-    """ck_0, and enc."""
+def sender_root(session, seed_e, public_r, psk, own_ik, lane=0):
+    """ck_0 (of another lane than 0: LR_0), and enc."""
     ephemeral = derive_key_pair(seed_e)
     dh = ecdh(ephemeral, public_r) + ecdh(own_ik, public_r)
     enc = ephemeral.public_key()
-    return session.root(kem_secret(dh, enc, public_r, own_ik.public_key()), psk), enc
+    return session.root(kem_secret(dh, enc, public_r, own_ik.public_key()), psk, lane), enc
 
 
-def receiver_root(session, enc, secret_r, psk, peer_ik):
+def receiver_root(session, enc, secret_r, psk, peer_ik, lane=0):
     dh = ecdh(secret_r, enc) + ecdh(secret_r, peer_ik)
-    return session.root(kem_secret(dh, enc, secret_r.public_key(), peer_ik), psk)
+    return session.root(kem_secret(dh, enc, secret_r.public_key(), peer_ik), psk, lane)
 
 
 # --- 40.4: the chain and a message's keys ----------------------------------------------------------------------------
@@ -224,6 +224,20 @@ def message_key_at(root, counter):
     for _ in range(counter):
         root = next_chain(root)
     return message_key(root)
+
+
+# --- 40.10: lanes
+
+def lane_of(slot):
+    """The lane of a slot byte, and the slot's number in it."""
+    need(slot <= 168, "slot")
+    return (3, slot) if slot < 144 else (2, slot - 144) if slot < 168 else (1, 0)
+
+
+def slot_chain(lane_root, number):
+    for _ in range(number):
+        lane_root = mac(lane_root, b"\x02")
+    return mac(lane_root, b"\x01")
 
 
 def key_and_nonce(key):
@@ -315,14 +329,14 @@ def unseal(session, key, counter, data):
 class Sender:
     """One session's sending end."""
 
-    def __init__(self, session, root, prekey=None):
-        self.session, self.chain, self.next, self.prekey = session, root, 0, prekey
+    def __init__(self, session, root, prekey=None, lane=None):
+        self.session, self.chain, self.next, self.prekey, self.lane = session, root, 0, prekey, lane
 
     def seal(self, content, **header):
         """An envelope, and the tokens of the receipts it may be answered with. enc goes with every message here."""
         key, counter = message_key(self.chain), self.next
         self.chain, self.next = next_chain(self.chain), counter + 1
-        return (seal(self.session, key, counter, content, prekey=self.prekey, **header),
+        return (seal(self.session, key, counter, content, prekey=self.prekey, lane=self.lane, **header),
                 token(key, b"delivered"), token(key, b"read"))
 
 
@@ -367,7 +381,7 @@ def newest_at_most_one_ahead(low, bits, now):
 
 # --- 40.8: content ---------------------------------------------------------------------------------------------------
 
-TEXT, FILE, CANNOT_OPEN = 0, 1, 2
+TEXT, FILE, CANNOT_OPEN, RENEWED = 0, 1, 2, 15
 UNKNOWN = 0xFFFFFF
 
 
@@ -389,14 +403,16 @@ class Content:
     name: bytes = b""         # a file's
     original: bytes = None
     prekey: tuple = None      # id and point
+    burn: int = None          # lifetime after reading
 
     def encode(self, padding="off"):
         data = (u8(self.lifetime) + (UNKNOWN if self.sent is None else self.sent).to_bytes(3, "big")
-                + (self.original or b"") + (u8(self.prekey[0]) + self.prekey[1] if self.prekey else b""))
+                + (self.original or b"") + (u8(self.prekey[0]) + self.prekey[1] if self.prekey else b"")
+                + (b"" if self.burn is None else u8(self.burn)))
         if self.kind == FILE:
             data += u8(len(self.name)) + self.name
         data += self.body
-        first = (self.original is not None) << 6 | (self.prekey is not None) << 5 | self.kind
+        first = (self.original is not None) << 6 | (self.prekey is not None) << 5 | (self.burn is not None) << 4 | self.kind
         if padding == "off":
             return u8(first) + data
         marked = u8(first | 0x80) + data + b"\x80"
@@ -406,7 +422,6 @@ class Content:
     def decode(cls, data):
         need(len(data) >= 5, "short")
         first = data[0]
-        need(not first & 0x10, "reserved bit")
         if first & 0x80:
             stripped = data.rstrip(b"\x00")
             need(stripped[5:].endswith(b"\x80"), "padding")
@@ -418,6 +433,7 @@ class Content:
         if first & 0x20:
             content.prekey = (number(rest.take(1)), rest.take(33))
             need(64 <= content.prekey[0] <= 127 and content.prekey[1][0] in (2, 3), "prekey")
+        content.burn = number(rest.take(1)) if first & 0x10 else None
         content.read_body(rest)
         return content
 
@@ -427,7 +443,7 @@ class Content:
             need(is_name(self.name, 128), "file name")
         self.body = rest.take(8) if self.kind == CANNOT_OPEN else rest.rest()
         rest.end()
-        need(self.kind <= CANNOT_OPEN, "kind")
+        need(self.kind in (TEXT, FILE, CANNOT_OPEN) or self.kind == RENEWED and not self.body, "kind")
         if self.kind == TEXT:
             try:
                 self.body.decode("utf-8")

@@ -9,9 +9,10 @@ import json
 import sys
 
 import picket_hop as hop
+import picket_provision as provision
 import picket_roster as roster
 from member import PADDING, Member, content_of
-from picket_spec import Refused, sign
+from picket_spec import Refused, secret_key, sign
 
 MEMBERS = {}
 
@@ -95,7 +96,17 @@ def unframe(q):
     return {"kind": kind, "to": to, "from": sender, "body": body.hex()}
 
 
-OPS = {"member": member, "seal": seal, "open": open_envelope, "roster": read_roster, "keyfill": read_keyfill,
+def sealed(q):
+    inside, issue = provision.open_sealed(unhex(q["sealed"]), secret_key(unhex(q["agreement"])), unhex(q["request"]))
+    return {"keyfill": inside.hex(), "issue": issue, "joined": provision.join(q["parts"]).hex()}
+
+
+def check_log(q):
+    return {"entries": len(provision.check_log(unhex(q["log"]), unhex(q["head"]), unhex(q["authority"])))}
+
+
+OPS = {"sealed": sealed, "log": check_log,
+       "member": member, "seal": seal, "open": open_envelope, "roster": read_roster, "keyfill": read_keyfill,
        "request": read_request, "psk": psk, "claim": claim, "frame": frame, "unframe": unframe}
 
 

@@ -125,6 +125,12 @@ impl Member {
         self.run(&["sent"], COMMAND)
     }
 
+    /// `picket recover`.
+    #[must_use]
+    pub fn recover(&self) -> Outcome {
+        self.run(&["recover"], COMMAND)
+    }
+
     /// `picket inbox --follow`: a reader that runs on.
     #[must_use]
     pub fn follow(&self) -> Follow {

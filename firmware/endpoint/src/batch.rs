@@ -23,6 +23,11 @@ impl Batch {
         &self.changes
     }
 
+    /// The value that `key` will have, if this changes it.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.changes.iter().rev().find(|(k, _)| k == key).and_then(|(_, value)| value.as_deref())
+    }
+
     /// Bytes of keys and values.
     pub(crate) fn bytes(&self) -> usize {
         self.changes.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len)).sum()

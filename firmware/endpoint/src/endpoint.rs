@@ -7,7 +7,7 @@ use crate::home::Home;
 use crate::hop::Hop;
 use crate::io::{Counters, Detached, Event, Input, Output, Random};
 use crate::keys;
-use crate::limits::{EVENTS_MAX, STAMP_EVERY};
+use crate::limits::{EVENTS_MAX, LANES_EVERY, STAMP_EVERY};
 use crate::receive::Restraint;
 use crate::vault::{Vault, VaultError};
 use crate::way::Way;
@@ -16,6 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use picket_node::leaf::{Leaf, LinkCounters, Lost, Outcome, Standing};
 use picket_roster::{DeviceSecrets, Kind, Roster, RosterError, Upgrade, sign_claim, upgrade};
+use picket_seal::Body;
 use picket_wire::Index;
 use picket_wire::time::{Instant, Wall};
 
@@ -31,6 +32,10 @@ pub struct Endpoint<V> {
     pub(crate) restraint: Restraint,
     /// When the home's age was stamped last.
     stamped: Instant,
+    /// When slots are looked at next.
+    slots_due: Instant,
+    /// Content expired since the medium was asked to let go of such.
+    pub(crate) content_gone: bool,
 }
 
 impl<V: Vault> Endpoint<V> {
@@ -75,6 +80,8 @@ impl<V: Vault> Endpoint<V> {
             counters: Counters::default(),
             restraint: Restraint::default(),
             stamped: now,
+            slots_due: now,
+            content_gone: false,
         }
     }
 
@@ -174,7 +181,8 @@ impl<V: Vault> Endpoint<V> {
             return None;
         }
         let deadline = self.desk.first_deadline().map(|(age, _)| self.home.clock.instant_of(age));
-        [self.way.next_wake(), deadline, self.home.next_epoch(), self.stamp_due()].into_iter().flatten().min()
+        let slots = Some(self.slots_due);
+        [self.way.next_wake(), deadline, self.home.next_epoch(), slots, self.stamp_due()].into_iter().flatten().min()
     }
 
     /// The gateway we are attached to.
@@ -214,6 +222,24 @@ impl<V: Vault> Endpoint<V> {
     pub fn distrust(&mut self, now: Instant) -> Result<(), VaultError> {
         let sequence = self.home.record.sequence;
         self.outrun(now, sequence)
+    }
+
+    /// The owner says that the device may have been in other hands: nothing made before is sent from or asked to be sent
+    /// to any more, and every member we wrote to or heard from is told, sealed, with a fresh prekey. Durable when this
+    /// returns; how many were told. Then drain [`Endpoint::poll`].
+    ///
+    /// # Errors
+    /// When the vault does not take it: then the home must not be used.
+    pub fn renew(&mut self, now: Instant, random: &mut dyn Random) -> Result<usize, VaultError> {
+        self.turn(now, random);
+        let sequence = self.home.record.sequence;
+        self.outrun(now, sequence)?;
+        let mut told = 0;
+        for peer in self.home.correspondents()? {
+            told += usize::from(self.owe_housekeeping(now, peer, Body::Renewed, self.home.longest(), random)?);
+        }
+        let _offered_later = self.offer_more(now);
+        Ok(told)
     }
 
     /// Counters so far.
@@ -322,10 +348,23 @@ impl<V: Vault> Endpoint<V> {
     fn upkeep(&mut self, now: Instant) -> Result<(), VaultError> {
         self.expire(now)?;
         self.home.advance_epoch(now)?;
+        if self.slots_due <= now {
+            self.erase_over(now)?;
+        }
         if self.stamp_due().is_some_and(|at| at <= now) {
             self.stamped = now;
             self.home.commit(now, self.home.record.clone(), Batch::default())?;
         }
+        Ok(())
+    }
+
+    /// Keys of slots that are over go, and the medium is asked to let go their bytes and those of expired content.
+    fn erase_over(&mut self, now: Instant) -> Result<(), VaultError> {
+        let erased = self.home.erase_slots(now)?;
+        if erased || core::mem::take(&mut self.content_gone) {
+            self.home.vault.purge();
+        }
+        self.slots_due = self.home.next_slot_end(now).unwrap_or(now + LANES_EVERY);
         Ok(())
     }
 
@@ -354,9 +393,11 @@ impl<V: Vault> Endpoint<V> {
         next.sequence = next.sequence.max(sequence);
         next.rolled_back = true;
         let mut batch = Batch::default();
-        for key in self.home.scan(keys::SEND)? {
+        let placed = self.home.scan(keys::SEND_PLACED)?;
+        for key in self.home.scan(keys::SEND)?.into_iter().chain(placed) {
             batch.remove(key);
         }
+        self.home.put_suspect(now, &mut batch);
         self.home.commit(now, next, batch)?;
         self.tell(Event::HomeRolledBack);
         Ok(())

@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use crate::home::{Home, key_bytes, secrets_bytes};
 use crate::keys;
 use crate::limits::{EPOCH_OWN_TIME, VAULT_COMMIT_MAX};
-use crate::sessions::{put_send, receive_bytes};
+use crate::sessions::{put_send, put_send_as, receive_bytes};
 use crate::vault::{Vault, VaultError};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -84,7 +84,15 @@ impl<V: Vault> Home<V> {
         let mut next = self.record.clone();
         for change in changes {
             match change {
-                Change::Send(session) if !self.record.rolled_back => put_send(&mut batch, &session)?,
+                Change::Send(mut session) if !self.record.rolled_back => {
+                    if let Some(lanes) = session.split_lanes() {
+                        put_send_as(&mut batch, keys::send_placed(lanes.id().to), &lanes)?;
+                    }
+                    // Toward a peer that announced a prekey, the epoch begins in-band.
+                    if self.announced(session.id().to)?.uses_placed(session.id().epoch) {
+                        put_send(&mut batch, &session)?;
+                    }
+                }
                 // A copy of this home may send from the same key: both would use it.
                 Change::Send(_) => {}
                 Change::Receive(session) => {
@@ -99,7 +107,8 @@ impl<V: Vault> Home<V> {
                 Change::Psk { peer, psk } => batch.put(keys::psk(peer), key_bytes(psk.epoch(), &psk.to_bytes())),
                 Change::Pairing(d) => batch.put(keys::PAIRING.to_vec(), key_bytes(d.epoch(), &d.to_bytes())),
                 Change::Forget { before } => {
-                    for key in self.scan(keys::RECEIVE)? {
+                    let slots = self.scan(keys::RECEIVE_SLOT)?;
+                    for key in self.scan(keys::RECEIVE)?.into_iter().chain(slots) {
                         if keys::receive_epoch(&key).is_some_and(|e| e < before) {
                             batch.remove(key);
                         }

@@ -1,8 +1,10 @@
 //! Deadlines: what has reached its own goes, its content first of all (spec §70.5, §70.7).
 
 use crate::batch::Batch;
+use crate::clock::Age;
 use crate::desk::Item;
 use crate::endpoint::Endpoint;
+use crate::home::Home;
 use crate::io::Event;
 use crate::keys;
 use crate::limits::EXPIRE_AT_ONCE;
@@ -10,8 +12,26 @@ use crate::message::State;
 use crate::records::{InRecord, OutRecord, encode};
 use crate::vault::{Vault, VaultError};
 use alloc::vec::Vec;
-use picket_wire::MessageId;
-use picket_wire::time::Instant;
+use picket_wire::time::{Instant, Wall};
+use picket_wire::{Lifetime, MessageId};
+
+impl<V: Vault> Home<V> {
+    /// How long a message lives once it is read; `None`: as long as any other.
+    pub(crate) fn burn(&mut self, id: MessageId) -> Result<Option<Lifetime>, VaultError> {
+        Ok(self.get(&keys::burn(id))?.and_then(|bytes| bytes.first().copied()).map(Lifetime))
+    }
+
+    /// It was read now: it ends after `burn`, unless it does before.
+    pub(crate) fn burn_by(&self, now: Instant, burn: Lifetime, deadline: &mut Age, expires: &mut Option<Wall>) {
+        let after = burn.duration();
+        *deadline = (*deadline).min(self.clock.age(now).saturating_add(after.as_micros()));
+        let by_wall = self.clock.wall(now).map(|w| Wall(w.0.saturating_add(after.as_millis())));
+        *expires = match (*expires, by_wall) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (known, None) | (None, known) => known,
+        };
+    }
+}
 
 impl<V: Vault> Endpoint<V> {
     /// Lets go what has reached its deadline, some in each transaction.
@@ -39,6 +59,7 @@ impl<V: Vault> Endpoint<V> {
                     record.kept = None;
                     batch.put(keys::incoming(id), encode(&record)?);
                     batch.remove(keys::body(id));
+                    batch.remove(keys::burn(id));
                     ins.push((id, record));
                 }
                 Item::Out(id) => {
@@ -50,11 +71,13 @@ impl<V: Vault> Endpoint<V> {
                     batch.put(keys::out(id), encode(&record)?);
                     batch.remove(keys::envelope(id));
                     batch.remove(keys::sent_body(id));
+                    batch.remove(keys::burn(id));
                     outs.push((id, record));
                 }
             }
         }
         self.home.commit(now, self.home.record.clone(), batch)?;
+        self.content_gone |= !(ins.is_empty() && outs.is_empty());
         for item in due {
             self.way.withdraw(*item);
             if let Item::Owed(at) = item {

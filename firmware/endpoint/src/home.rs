@@ -13,7 +13,7 @@ use core::fmt;
 use picket_roster::{DeviceSecrets, Keyfill, Kind, PairingSecret, Psk, PublicKey, Roster, RosterError};
 use picket_wire::keys::NetKeys;
 use picket_wire::time::{Instant, Wall};
-use picket_wire::{Index, MissionId};
+use picket_wire::{Index, Lifetime, MissionId};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -169,6 +169,11 @@ impl<V: Vault> Home<V> {
         self.roster.mission()
     }
 
+    /// The longest lifetime of the mission.
+    pub(crate) fn longest(&self) -> Lifetime {
+        Lifetime::within(self.roster.max_delay())
+    }
+
     pub(crate) fn net_keys(&self) -> NetKeys {
         NetKeys::derive(&self.record.network_key, self.record.generation)
     }
@@ -219,10 +224,9 @@ impl<V: Vault> Home<V> {
 
     /// Keys and sessions with members no longer listed go.
     fn leavers(&mut self, roster: &Roster<Vec<u8>>, batch: &mut Batch) -> Result<(), VaultError> {
-        for letter in [keys::PSK, keys::SEND, keys::RECEIVE] {
+        for letter in [keys::PSK, keys::ANNOUNCED, keys::SEND, keys::SEND_PLACED, keys::RECEIVE, keys::RECEIVE_SLOT] {
             for key in self.scan(letter)? {
-                let peer = key.get(1..3).and_then(|b| b.first_chunk::<2>()).map(|b| Index(u16::from_be_bytes(*b)));
-                if peer.is_some_and(|p| roster.station(p).is_none()) {
+                if keys::peer_of(&key).is_some_and(|p| roster.station(p).is_none()) {
                     batch.remove(key);
                 }
             }

@@ -103,6 +103,11 @@ pub enum Event {
     /// This home is older than the network remembers it: restored from a backup, or copied. From now on it makes fresh
     /// keys instead of using those that may have been used already.
     HomeRolledBack,
+    /// A peer's device may have been in other hands and has fresh keys now: nothing is sent to its old ones any more.
+    PeerRenewed {
+        /// Which peer.
+        from: Index,
+    },
     /// The vault failed: nothing more is done until the home is opened again.
     Failed,
 }

@@ -27,11 +27,17 @@ mod home;
 mod hop;
 pub mod io;
 mod keys;
+mod lanes;
 pub mod limits;
 mod listen;
 mod mailbox;
 pub mod message;
+#[cfg(test)]
+#[path = "../tests/common/mission.rs"]
+#[allow(dead_code, missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+mod mission;
 mod outbox;
+mod prekeys;
 mod receipts;
 mod receive;
 mod records;

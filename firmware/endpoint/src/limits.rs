@@ -51,8 +51,27 @@ pub const SAME_ID_MAX: usize = 8;
 /// CANNOT-OPEN answers: at most one a peer in this time.
 pub const CANNOT_OPEN_EVERY: Duration = Duration::from_secs(30);
 
+/// A prekey is announced to a peer again after this much of the home's age …
+pub const ANNOUNCE_AGE: Duration = Duration::from_secs(7 * 86_400);
+
+/// … or after so many messages, whichever comes first: 34 bytes each time.
+pub const ANNOUNCE_AFTER: u32 = 200;
+
+/// A prekey younger than this is announced to further peers as well; an older one is followed by another.
+pub const PREKEY_AGE: Duration = Duration::from_secs(86_400);
+
+/// Own announced prekeys kept: a week of new ones each day, and one in use. Ids on air go round after 64.
+pub const PREKEYS_MAX: usize = 8;
+
+/// Epochs for which a peer's announced prekey is used: twice the seven days after which it announces another.
+pub const PREKEY_EPOCHS: u32 = 14;
+
 /// One epoch may be entered without trusted wall time after this much of the device's own time.
 pub const EPOCH_OWN_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// Slots that are over are looked for at their boundaries, but no more often than this, however short an epoch is: the
+/// sessions of every peer are read and rewritten.
+pub const LANES_EVERY: Duration = Duration::from_secs(10);
 
 /// Wait after a refusal that names no time.
 pub const RETRY_DEFAULT: Duration = Duration::from_secs(30);

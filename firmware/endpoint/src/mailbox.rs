@@ -9,10 +9,10 @@ use crate::message::{Body, Incoming, IncomingState, Trust};
 use crate::records::{InRecord, OwedRecord, encode};
 use crate::vault::{Vault, VaultError};
 use alloc::vec::Vec;
-use picket_wire::MessageId;
 use picket_wire::control::{Control, Receipt, ReceiptKind};
 use picket_wire::limits::CONTROL_MAX;
 use picket_wire::time::Instant;
+use picket_wire::{Lifetime, MessageId};
 
 impl<V: Vault> Endpoint<V> {
     /// The mailbox: messages whose lifetime is not over, oldest first: by when they were sent (by arrival where the sender
@@ -73,6 +73,9 @@ impl<V: Vault> Endpoint<V> {
             return Ok(());
         }
         record.is_read = true;
+        if let Some(burn) = self.home.burn(id)? {
+            self.home.burn_by(now, burn, &mut record.deadline, &mut record.expires);
+        }
         let mut batch = Batch::default();
         let mut next = self.home.record.clone();
         let at = next.take_position();
@@ -118,6 +121,7 @@ impl<V: Vault> Endpoint<V> {
             received: record.received,
             expires: record.expires,
             trust: Trust::Authentic,
+            burn: self.home.burn(id)?.map(Lifetime::duration),
             state: if record.is_read { IncomingState::Read } else { IncomingState::New },
             position: record.position,
         }))

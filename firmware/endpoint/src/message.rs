@@ -31,6 +31,8 @@ pub struct Draft {
     pub precedence: Precedence,
     /// Lifetime from now; `None` is the mission's D, which is also the longest.
     pub ttl: Option<Duration>,
+    /// Burn-on-read: once read it lives this long at most, on both ends.
+    pub burn: Option<Duration>,
     /// Text or file.
     pub content: Content,
 }
@@ -212,6 +214,8 @@ pub struct Incoming {
     pub expires: Option<Wall>,
     /// How sure it is who wrote it.
     pub trust: Trust,
+    /// Burn-on-read: how long it lives once it is read.
+    pub burn: Option<Duration>,
     /// Read or not.
     pub state: IncomingState,
     /// Position in the mailbox: strictly growing with arrival, so that `inbox --follow` can go on where it was.

@@ -40,7 +40,8 @@ impl<V: Vault> Endpoint<V> {
             return Err(ComposeError::OutboxFull);
         }
         let mut batch = Batch::default();
-        let letter = letter(to, draft.precedence, lifetime, None, &draft.content, false);
+        let burn = draft.burn.map(|after| after.max(TTL_MIN)).map(Lifetime::within);
+        let letter = letter(to, draft.precedence, lifetime, (None, burn), &draft.content, false);
         let sealed = self.home.seal(now, &letter, random, &mut batch).map_err(|e| match e {
             SealFail::Cannot(why) => ComposeError::CannotSeal(why),
             SealFail::TooLarge => ComposeError::TooLarge { bytes: content_len(&draft.content) },
@@ -65,6 +66,9 @@ impl<V: Vault> Endpoint<V> {
         batch.put(keys::out(id), encode(&record)?);
         batch.put(keys::envelope(id), sealed.envelope);
         batch.put(keys::sent_body(id), encode_content(&draft.content)?);
+        if let Some(burn) = burn {
+            batch.put(keys::burn(id), [burn.0].to_vec());
+        }
         let forgotten = self.forget_finished(&mut batch);
         let done = self.home.commit(now, next, batch);
         self.check(done);
@@ -328,6 +332,7 @@ impl<V: Vault> Endpoint<V> {
         if state == State::Expired {
             record.kept = None;
             batch.remove(keys::sent_body(id));
+            batch.remove(keys::burn(id));
         }
         self.way.withdraw(Item::Out(id));
         self.store_out(now, id, record, batch)
@@ -367,7 +372,8 @@ impl<V: Vault> Endpoint<V> {
         let content = self.kept_content(&keys::sent_body(id))?;
         let left = record.deadline.saturating_sub(self.home.clock.age(now));
         let lifetime = Lifetime::within(Duration::from_micros(left)).min(record.lifetime);
-        let letter = letter(record.to, record.precedence, lifetime, Some(id), &content, true);
+        let burn = self.home.burn(id)?;
+        let letter = letter(record.to, record.precedence, lifetime, (Some(id), burn), &content, true);
         let sealed = match self.home.seal(now, &letter, random, &mut batch) {
             Ok(sealed) => sealed,
             Err(SealFail::Vault(e)) => return Err(e),
@@ -390,7 +396,7 @@ fn letter<'a>(
     to: Index,
     precedence: Precedence,
     lifetime: Lifetime,
-    original: Option<MessageId>,
+    (original, burn): (Option<MessageId>, Option<Lifetime>),
     content: &'a Content,
     fresh: bool,
 ) -> Letter<'a> {
@@ -399,7 +405,7 @@ fn letter<'a>(
         Content::File { name, bytes } => Body::File { name, bytes },
     };
     let route = Route { class: Class::Pairwise, precedence, hop_limit: HOP_LIMIT, lifetime };
-    Letter { to, route, lifetime, original, body, fresh }
+    Letter { to, route, lifetime, original, burn, body, fresh, announce: false }
 }
 
 fn content_len(content: &Content) -> usize {

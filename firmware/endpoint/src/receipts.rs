@@ -70,6 +70,9 @@ impl<V: Vault> Endpoint<V> {
         self.counters.receipts += 1;
         let mut batch = Batch::default();
         self.home.acknowledge_session(record.to, &sealing, &mut batch)?;
+        if let (true, Some(burn)) = (read, self.home.burn(id)?) {
+            self.home.burn_by(now, burn, &mut record.deadline, &mut record.expires);
+        }
         if record.envelope.take().is_some() {
             batch.remove(keys::envelope(id));
         }

@@ -3,6 +3,7 @@
 
 use crate::batch::Batch;
 use crate::endpoint::Endpoint;
+use crate::home::Home;
 use crate::io::{Event, Random};
 use crate::keys;
 use crate::limits::{
@@ -17,7 +18,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use picket_node::leaf::{Arrival, ParcelKind};
 use picket_roster::Kind;
-use picket_seal::{Body, Far, Route};
+use picket_seal::{Body, Far, Lane, Route};
 use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::envelope::{Class, Envelope};
 use picket_wire::time::{Duration, Instant, Wall};
@@ -154,7 +155,7 @@ impl<V: Vault> Endpoint<V> {
         now: Instant,
         envelope: &Envelope<'_>,
         opened: &OpenedLetter,
-        batch: Batch,
+        mut batch: Batch,
         random: &mut dyn Random,
     ) -> Result<Answer, VaultError> {
         let header = envelope.header();
@@ -164,6 +165,7 @@ impl<V: Vault> Endpoint<V> {
             self.home.commit(now, self.home.record.clone(), batch)?;
             return Ok(Answer::Taken(None));
         };
+        self.note_announced(now, header.source, &content, &mut batch)?;
         let said = match (header.class, content.body) {
             (Class::Pairwise, Body::Text(text)) => Content::Text(text.to_string()),
             (Class::Pairwise, Body::File { name, bytes }) => {
@@ -173,7 +175,12 @@ impl<V: Vault> Endpoint<V> {
                 self.asked_again(now, header.source, id, batch, random)?;
                 return Ok(Answer::Taken(None));
             }
-            (Class::Pairwise, Body::CannotOpen { .. })
+            (Class::Housekeeping, Body::Renewed) => {
+                self.home.commit(now, self.home.record.clone(), batch)?;
+                self.tell(Event::PeerRenewed { from: header.source });
+                return Ok(Answer::Taken(None));
+            }
+            (Class::Pairwise, Body::CannotOpen { .. } | Body::Renewed)
             | (Class::Housekeeping, Body::Text(_) | Body::File { .. })
             | (Class::Room, _) => {
                 self.counters.refused_kind += 1;
@@ -182,6 +189,29 @@ impl<V: Vault> Endpoint<V> {
             }
         };
         self.deliver(now, envelope, opened, &content, &said, batch)
+    }
+
+    /// What the message tells of its sender's keys.
+    fn note_announced(
+        &mut self,
+        now: Instant,
+        from: Index,
+        content: &picket_seal::Content<'_>,
+        batch: &mut Batch,
+    ) -> Result<(), VaultError> {
+        let (age, epoch) = (self.home.clock.age(now), self.home.record.epoch.unwrap_or(0));
+        let mut record = self.home.announced(from)?;
+        if matches!(content.body, Body::CannotOpen { .. }) {
+            record.forget_theirs();
+        }
+        record.opened(age, epoch, content.prekey.as_ref(), content.body == Body::Renewed);
+        if content.body == Body::Renewed {
+            for lane in Lane::ALL {
+                batch.remove(keys::send_lane(from, lane));
+            }
+            batch.remove(keys::send_placed(from));
+        }
+        Home::<V>::put_announced(batch, from, &record)
     }
 
     /// Message, session state and the delivered token in one transaction.
@@ -227,6 +257,9 @@ impl<V: Vault> Endpoint<V> {
         batch.put(keys::incoming(id), encode(&record)?);
         if !late {
             batch.put(keys::body(id), encode_content(said)?);
+            if let Some(burn) = content.burn {
+                batch.put(keys::burn(id), [burn.0].to_vec());
+            }
         }
         let forgotten = self.forget_received(&mut batch);
         self.home.commit(now, next, batch)?;
@@ -310,15 +343,27 @@ impl<V: Vault> Endpoint<V> {
         lifetime: Lifetime,
         random: &mut dyn Random,
     ) -> Result<(), VaultError> {
+        self.owe_housekeeping(now, to, Body::CannotOpen { id }, lifetime, random).map(|_| ())
+    }
+
+    /// Housekeeping in a fresh in-band session, with a prekey of ours; whether it could be sealed.
+    pub(crate) fn owe_housekeeping(
+        &mut self,
+        now: Instant,
+        to: Index,
+        body: Body<'_>,
+        lifetime: Lifetime,
+        random: &mut dyn Random,
+    ) -> Result<bool, VaultError> {
         let precedence = Precedence::Priority;
         let route = Route { class: Class::Housekeeping, precedence, hop_limit: HOP_LIMIT, lifetime };
-        let letter = Letter { to, route, lifetime, original: None, body: Body::CannotOpen { id }, fresh: true };
+        let letter = Letter { to, route, lifetime, original: None, burn: None, body, fresh: true, announce: true };
         let mut batch = Batch::default();
         let sealed = match self.home.seal(now, &letter, random, &mut batch) {
             Ok(sealed) => sealed,
             Err(SealFail::Vault(e)) => return Err(e),
-            // No key with this peer: it cannot be asked.
-            Err(SealFail::Cannot(_) | SealFail::TooLarge) => return Ok(()),
+            // No key with this peer: it cannot be told.
+            Err(SealFail::Cannot(_) | SealFail::TooLarge) => return Ok(false),
         };
         let mut next = self.home.record.clone();
         let at = next.take_position();
@@ -332,7 +377,7 @@ impl<V: Vault> Endpoint<V> {
         batch.put(keys::owed(at), encode(&record)?);
         self.home.commit(now, next, batch)?;
         self.desk.set_owed(at, Some(record));
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -57,6 +57,14 @@ impl RamVault {
     }
 }
 
+impl crate::Endpoint<RamVault> {
+    /// A copy of everything that is stored.
+    #[must_use]
+    pub fn clone_vault(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.home.vault.map.clone()
+    }
+}
+
 impl Vault for RamVault {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
         if self.dead() { Err(VaultError::Failed) } else { Ok(self.map.get(key).cloned()) }

@@ -134,6 +134,7 @@ fn compose_as(world: &mut World, precedence: Precedence, bytes: usize) -> Messag
         to: "bravo".into(),
         precedence,
         ttl: None,
+        burn: None,
         content: picket_endpoint::Content::Text("x".repeat(bytes)),
     };
     let (now, rng) = (world.now, &mut world.rng);

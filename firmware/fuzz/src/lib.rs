@@ -3,18 +3,22 @@
 mod codes;
 mod formats;
 mod links;
+mod provisioning;
+mod safes;
 mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
 pub use formats::{roster_formats, seal_content, wire_control, wire_envelope, wire_frame};
 pub use links::{link_bytes, link_pair};
+pub use provisioning::{provision_formats, provision_parts};
+pub use safes::safe_formats;
 pub use stores::{store_queue, store_table};
 
 /// A target: its name and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 14] = [
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
     ("wire_control", wire_control),
@@ -24,6 +28,9 @@ pub const TARGETS: [Target; 11] = [
     ("codes_fountain", codes_fountain),
     ("link_bytes", link_bytes),
     ("link_pair", link_pair),
+    ("provision_formats", provision_formats),
+    ("provision_parts", provision_parts),
     ("store_queue", store_queue),
     ("store_table", store_table),
+    ("safe_formats", safe_formats),
 ];

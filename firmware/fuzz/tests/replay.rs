@@ -105,12 +105,20 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("wire_control", "vector", "wire-control.json", "/controls", &["hex"][..]),
         ("wire_control", "refused", "wire-errors.json", "/controls", &["hex"][..]),
         ("roster_formats", "vector", "roster.json", "", &["hex", "file"][..]),
+        ("provision_formats", "sealed", "provision.json", "/sealed", &["hex"][..]),
+        ("provision_formats", "audit", "provision.json", "/audit", &["log", "head"][..]),
     ];
     for (target, name, file, part, keys) in sources {
         let mut found = Vec::new();
         hexes(vectors(file).pointer(part).expect(part), keys, &mut found);
         seeds.extend(found.into_iter().enumerate().map(|(i, d)| (target, format!("{name}-{i:02}"), d)));
     }
+    seeds.extend(safe_seeds());
+    let parts = vectors("provision.json")["parts"]["parts"].clone();
+    let lines: Vec<&str> = parts.as_array().expect("parts").iter().filter_map(|p| p.as_str()).collect();
+    seeds.push(("provision_parts", "in-order".into(), lines.join("\n").into_bytes()));
+    seeds.push(("provision_parts", "one".into(), lines[0].as_bytes().to_vec()));
+    seeds.push(("provision_parts", "short".into(), b"PICKETQ1/2HXH65QLVYQP2/1/1/ME\n\nhello".to_vec()));
     seeds.extend(codes_seeds());
     seeds.extend(link_seeds());
     for (i, kind) in (0..8u8).enumerate() {
@@ -125,6 +133,21 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         seeds.push((target, "shortened".into(), vec![0, 1, 0x02, 0x00, 255]));
         seeds.push((target, "noise".into(), (0..600u32).map(|n| ((n * 7919) >> 3) as u8 | 1).collect()));
     }
+    seeds
+}
+
+fn safe_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/key-file.txt");
+    let text = fs::read_to_string(path).expect("key-file.txt");
+    let files = text.lines().filter_map(|l| l.split_once(' '));
+    let mut seeds: Vec<_> = files
+        .map(|(name, bytes)| ("safe_formats", format!("key-{name}"), hex::decode(bytes).expect("hex")))
+        .collect();
+    let mut marked = seeds[0].2.clone();
+    marked[13] = 1;
+    seeds.push(("safe_formats", "key-marked".into(), marked));
+    seeds.push(("safe_formats", "alive".into(), b"1 259200000 60000 123 - 0a1b-2c\n".to_vec()));
+    seeds.push(("safe_formats", "line".into(), b"gpio-low:/dev/gpiochip0:17".to_vec()));
     seeds
 }
 

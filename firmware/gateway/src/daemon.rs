@@ -1,31 +1,34 @@
 //! The daemon's loop: one node value, and everything that feeds it.
 
 mod emission;
+mod ending;
+mod error;
 
 use crate::airtime::Ledger;
 use crate::config::Config;
 use crate::control::{self, Asked};
 use crate::emcon::Mark;
+use crate::keys::{self, Keys};
 use crate::links::{Links, Transmitted};
-use crate::mission::{Mission, MissionError};
+use crate::mission::Mission;
 use crate::mqtt::{self, Told, Uplink};
 use crate::sync::{self, SyncThread};
 use crate::{notify, tls};
-use core::fmt;
 use picket_node::gate::Emcon;
 use picket_node::operator::{Reply, Request, Status, UplinkStatus};
 use picket_node::{EmissionConfig, Gateway, GatewayConfig, Input, Output, Report, UplinkId};
 use picket_shell::clock::Clock;
 use picket_shell::medium::FileMedium;
 use picket_shell::port::{self, Event};
-use picket_shell::unix::ListenError;
-use picket_store::{MediumError, OpenError, QueueLimits};
+use picket_store::QueueLimits;
 use picket_wire::time::Instant;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+
+pub use error::StartError;
 
 /// Wall time is told to the node this often.
 const WALL_EVERY: Duration = Duration::from_secs(60);
@@ -38,68 +41,31 @@ const UPLINK_REPORTS: usize = 16;
 /// Time given to bytes already written to leave, and to the broker's goodbye.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Why the daemon cannot run.
-#[derive(Debug)]
-pub enum StartError {
-    /// Keyfill or roster.
-    Mission(MissionError),
-    /// TLS material of an uplink.
-    Tls(String, tls::TlsError),
-    /// A socket.
-    Socket(ListenError),
-    /// The state folder.
-    State(std::path::PathBuf, MediumError),
-    /// The store in it.
-    Store(std::path::PathBuf, OpenError),
-    /// The operating system.
-    System(io::Error),
-}
-
-impl StartError {
-    /// The process's exit code.
-    #[must_use]
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Mission(MissionError::State(..) | MissionError::KeptRoster(..) | MissionError::KeptConflict(..)) => 8,
-            Self::Mission(_) | Self::Tls(..) | Self::Socket(_) => 2,
-            Self::State(..) | Self::Store(..) => 8,
-            Self::System(_) => 1,
-        }
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mission(e) => e.fmt(f),
-            Self::Tls(uplink, e) => write!(f, "uplink {uplink}: {e}"),
-            Self::Socket(e) => e.fmt(f),
-            Self::State(folder, e) => write!(f, "state folder {}: {e}", folder.display()),
-            Self::Store(folder, e) => write!(f, "store in {}: {e}", folder.display()),
-            Self::System(e) => e.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for StartError {}
-
 /// Everything a start needs that can be checked without serving.
 #[derive(Debug)]
 pub struct Ready {
+    keys: Keys,
     mission: Mission,
     uplinks: Vec<mqtt::Settings>,
 }
 
-/// Loads keyfill, roster and TLS material.
+/// Finishes a wipe that has begun; otherwise loads keyfill, roster and TLS material.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn prepare(config: &Config) -> Result<Ready, StartError> {
     let g = &config.gateway;
-    let mission = Mission::load(&g.name, &g.keyfill, g.secrets.as_deref(), &g.state).map_err(StartError::Mission)?;
+    if keys::resume(config).map_err(StartError::Keys)? {
+        return Err(StartError::Zeroized("the wipe that had begun is finished".to_owned()));
+    }
+    let keys = Keys::open(&g.state).map_err(StartError::Keys)?;
+    let material = keys.material(config).map_err(ending::refused)?;
+    let mission = Mission::from(&g.name, &material, &g.state).map_err(StartError::Mission)?;
     let mut uplinks = Vec::new();
     for uplink in &config.uplinks {
-        let tls = uplink.tls.as_ref().map(tls::client).transpose();
+        let sealed = keys.tls(&uplink.name).map_err(StartError::Keys)?;
+        let sealed = sealed.as_deref().map(Vec::as_slice);
+        let tls = uplink.tls.as_ref().map(|t| tls::client(t, sealed)).transpose();
         uplinks.push(mqtt::Settings {
             name: uplink.name.clone(),
             host: uplink.host.clone(),
@@ -112,7 +78,7 @@ pub fn prepare(config: &Config) -> Result<Ready, StartError> {
             window: g.publish_window,
         });
     }
-    Ok(Ready { mission, uplinks })
+    Ok(Ready { keys, mission, uplinks })
 }
 
 /// Runs until SIGTERM or SIGINT. `emcon` makes the state of emission control stricter than it is written down, never
@@ -140,6 +106,7 @@ async fn serve(config: Config, ready: Ready, emcon: Option<Emcon>) -> Result<(),
     let (reporter, mut events) = port::channel();
     let (uplink_reports, mut reports) = mpsc::channel(UPLINK_REPORTS);
     let control_settings = config.gateway.control.clone();
+    let mut ends = ending::Ends::begin(&config, &ready.keys)?;
     let mut daemon = Daemon::open(config, ready, emcon, uplink_reports)?;
     daemon.links.open(&reporter).await.map_err(StartError::Socket)?;
     let (control, mut requests) = control::serve(&control_settings).await.map_err(StartError::Socket)?;
@@ -164,7 +131,8 @@ async fn serve(config: Config, ready: Ready, emcon: Option<Emcon>) -> Result<(),
             }
             Some(report) = reports.recv() => daemon.uplink_event(report),
             outcome = daemon.sync.finished() => daemon.synced(outcome),
-            Some(asked) = requests.recv() => daemon.answer(asked),
+            Some(asked) = requests.recv() => daemon.answer(asked, &mut ends),
+            why = ends.due() => return Err(daemon.zeroize(&ends, why)),
             () = tokio::time::sleep(wake) => daemon.tell(Input::Tick),
             _ = wall.tick() => daemon.tell(Input::Wall(daemon.clock.wall())),
             () = either(&mut terminate, &mut interrupt), if stop_at.is_none() => {
@@ -422,9 +390,13 @@ impl Daemon {
         Ok(())
     }
 
-    fn answer(&mut self, asked: Asked) {
+    fn answer(&mut self, asked: Asked, ends: &mut ending::Ends) {
         let reply = match asked.request {
-            Request::Status => Reply::Status(self.status()),
+            Request::Status => Reply::Status(self.status(ends)),
+            Request::Alive => {
+                ends.alive();
+                Reply::Status(self.status(ends))
+            }
             Request::Links => Reply::Links(self.link_rows()),
             Request::Queue => {
                 let Self { node, mission, clock, .. } = self;
@@ -436,7 +408,7 @@ impl Daemon {
         let _ = asked.answer.send(reply); // the operator may have gone
     }
 
-    fn status(&self) -> Status {
+    fn status(&self, ends: &ending::Ends) -> Status {
         let uplinks = self.uplinks.iter();
         Status {
             v: 1,
@@ -448,6 +420,7 @@ impl Daemon {
             stored_bytes: self.node.stored_bytes(),
             uplinks: uplinks.map(|u| UplinkStatus { name: u.name.clone(), state: u.state().to_owned() }).collect(),
             emcon: self.emcon(),
+            keys: ends.status(),
             counters: self.node.all_counters(),
         }
     }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod emcon;
+pub mod keys;
 pub mod links;
 pub mod mission;
 pub mod mqtt;

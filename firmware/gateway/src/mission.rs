@@ -7,6 +7,7 @@ use picket_roster::{
     AgreementSecret, Keyfill, KeyfillError, Kind, Roster, RosterError, Upgrade, UpgradeError, upgrade, verify_claim,
     verify_listens,
 };
+use picket_safe::locked::Locked;
 use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
@@ -50,6 +51,8 @@ pub enum MissionError {
     KeptConflict(PathBuf, UpgradeError),
     /// The roster in force does not list this gateway any more.
     Revoked,
+    /// The system gives no memory of its own for keys.
+    NoMemory(io::Error),
 }
 
 impl fmt::Display for MissionError {
@@ -77,6 +80,7 @@ impl fmt::Display for MissionError {
                 file.display()
             ),
             Self::KeptConflict(file, e) => write!(f, "{} against the keyfill: {e}", file.display()),
+            Self::NoMemory(e) => write!(f, "no memory for keys: {e}"),
             Self::Revoked => f.write_str("the roster in force does not list this gateway: it has been revoked"),
         }
     }
@@ -126,12 +130,35 @@ impl fmt::Display for ImportError {
 
 impl core::error::Error for ImportError {}
 
+/// What a mission is loaded from: the keyfill, and the gateway's own keys where they are apart.
+pub struct Material {
+    /// What the keyfill is called in errors.
+    pub name: PathBuf,
+    /// Its bytes.
+    pub keyfill: Zeroizing<Vec<u8>>,
+    /// The file that `device new` made.
+    pub secrets: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Material {
+    /// Reads the clear files.
+    ///
+    /// # Errors
+    /// [`MissionError::Unreadable`].
+    pub fn read(keyfill: &Path, secrets: Option<&Path>) -> Result<Self, MissionError> {
+        let bytes = Zeroizing::new(read(keyfill)?);
+        warn_if_open(keyfill);
+        let secrets = secrets.map(read).transpose()?.map(Zeroizing::new);
+        Ok(Self { name: keyfill.to_owned(), keyfill: bytes, secrets })
+    }
+}
+
 /// The mission as this gateway sees it.
 pub struct Mission {
     me: Index,
-    agreement: AgreementSecret,
+    agreement: Locked<AgreementSecret>,
     id: MissionId,
-    net: NetKeys,
+    net: Locked<NetKeys>,
     mask: Mask,
     roster: Roster<Vec<u8>>,
     /// All indices of the roster but our own, by their low byte.
@@ -153,10 +180,16 @@ impl Mission {
     /// # Errors
     /// [`MissionError`].
     pub fn load(name: &str, keyfill: &Path, secrets: Option<&Path>, state: &Path) -> Result<Self, MissionError> {
-        let file = || keyfill.to_owned();
-        let bytes = Zeroizing::new(read(keyfill)?);
-        warn_if_open(keyfill);
-        let fill = Keyfill::open(&bytes).map_err(|e| MissionError::Keyfill(file(), e))?;
+        Self::from(name, &Material::read(keyfill, secrets)?, state)
+    }
+
+    /// The same, from bytes that were read or opened already.
+    ///
+    /// # Errors
+    /// [`MissionError`].
+    pub fn from(name: &str, material: &Material, state: &Path) -> Result<Self, MissionError> {
+        let file = || material.name.clone();
+        let fill = Keyfill::open(&material.keyfill).map_err(|e| MissionError::Keyfill(file(), e))?;
         let owner = fill.owner().map_err(|e| MissionError::Keyfill(file(), e))?;
         if owner.kind != Kind::Gateway {
             return Err(MissionError::NotAGateway(file()));
@@ -165,16 +198,16 @@ impl Mission {
             let (owner, configured) = (owner.name.to_owned(), name.to_owned());
             return Err(MissionError::OtherName { file: file(), owner, configured });
         }
-        let agreement = agreement(&fill, keyfill, secrets)?;
+        let agreement = agreement(&fill, material)?;
         let kept = state.join(ROSTER_FILE);
         let roster = newest(&fill, &kept)?;
         let net = fill.net_keys();
         let mission = Self {
             me: fill.own(),
-            agreement,
+            agreement: Locked::new(agreement).map_err(MissionError::NoMemory)?,
             id: fill.mission(),
             mask: Mask::new(&net),
-            net,
+            net: Locked::new(net).map_err(MissionError::NoMemory)?,
             by_low: by_low(&roster, fill.own()),
             roster,
             kept,
@@ -301,15 +334,13 @@ fn warn_if_open(file: &Path) {
 }
 
 /// The gateway's own key: from the keyfill, or from the file that `device new` made.
-fn agreement(fill: &Keyfill<'_>, keyfill: &Path, secrets: Option<&Path>) -> Result<AgreementSecret, MissionError> {
-    let refused = |e| MissionError::Keyfill(keyfill.to_owned(), e);
+fn agreement(fill: &Keyfill<'_>, material: &Material) -> Result<AgreementSecret, MissionError> {
+    let refused = |e| MissionError::Keyfill(material.name.clone(), e);
     if let Some(inside) = fill.secrets().map_err(refused)? {
         return Ok(inside.agreement().clone());
     }
-    let file = secrets.ok_or_else(|| MissionError::NoSecrets(keyfill.to_owned()))?;
-    let bytes = Zeroizing::new(read(file)?);
-    let own = picket_roster::DeviceSecrets::decode(&bytes)
-        .map_err(|e| MissionError::Keyfill(file.to_owned(), KeyfillError::Secrets(e)))?;
+    let bytes = material.secrets.as_ref().ok_or_else(|| MissionError::NoSecrets(material.name.clone()))?;
+    let own = picket_roster::DeviceSecrets::decode(bytes).map_err(|e| refused(KeyfillError::Secrets(e)))?;
     fill.check_device(&own).map_err(refused)?;
     Ok(own.agreement().clone())
 }

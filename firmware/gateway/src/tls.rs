@@ -37,11 +37,11 @@ impl fmt::Display for TlsError {
 
 impl core::error::Error for TlsError {}
 
-/// Reads the material of an uplink.
+/// Reads the material of an uplink. The private key is the one given, where it was imported.
 ///
 /// # Errors
 /// [`TlsError`], naming the file.
-pub fn client(settings: &Tls) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn client(settings: &Tls, sealed_key: Option<&[u8]>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&settings.ca)? {
         roots.add(certificate).map_err(|e| TlsError::Ca(settings.ca.clone(), e))?;
@@ -55,7 +55,11 @@ pub fn client(settings: &Tls) -> Result<Arc<ClientConfig>, TlsError> {
     let config = match &settings.identity {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
-            let secret = PrivateKeyDer::from_pem_file(key).map_err(|e| TlsError::Pem(key.clone(), e))?;
+            let secret = match sealed_key {
+                Some(pem) => PrivateKeyDer::from_pem_slice(pem),
+                None => PrivateKeyDer::from_pem_file(key),
+            };
+            let secret = secret.map_err(|e| TlsError::Pem(key.clone(), e))?;
             let identity = |e| TlsError::Identity(chain.clone(), e);
             builder.with_client_auth_cert(certificates(chain)?, secret).map_err(identity)?
         }

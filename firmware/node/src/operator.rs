@@ -17,6 +17,8 @@ pub enum Request {
     Queue,
     /// Emission control: a state to put in force, or none to look; answered by [`Reply::Emcon`] or [`Reply::Error`].
     Emcon(Option<String>),
+    /// A sign of life from the operator: the dead man's time begins anew. Answered by [`Reply::Status`].
+    Alive,
     /// A roster file's bytes as hex; answered by [`Reply::Roster`] or [`Reply::Error`].
     Roster(String),
 }
@@ -71,8 +73,24 @@ pub struct Status {
     /// Emission control.
     #[serde(default)]
     pub emcon: EmconStatus,
+    /// How the gateway's keys are kept.
+    #[serde(default)]
+    pub keys: KeysStatus,
     /// Counters by name.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// How a gateway's keys are kept, and what may end them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysStatus {
+    /// `clear` (a keyfill as it came), `file` or `tpm`.
+    pub kept: String,
+    /// Milliseconds until the gateway wipes itself unless its operator gives a sign of life.
+    #[serde(default)]
+    pub dead_man_left_ms: Option<u64>,
+    /// What the operator must know, in words.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// Emission control: what is in force, and what is known of the radios themselves.

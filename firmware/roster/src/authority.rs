@@ -384,6 +384,12 @@ impl RosterDraft {
         Ok(index)
     }
 
+    /// The station of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Index> {
+        self.stations.iter().find(|s| s.name == name).map(|s| s.index)
+    }
+
     /// Removes a station; its index stays used.
     ///
     /// # Errors

@@ -62,7 +62,9 @@ impl Kind {
         }
     }
 
-    pub(crate) const fn byte(self) -> u8 {
+    /// Its byte in files.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
         match self {
             Self::Member => 0,
             Self::Gateway => 1,

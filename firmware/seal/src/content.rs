@@ -1,11 +1,12 @@
 //! What lies inside the seal (spec §40.8): five bytes of head, optional fields, the body, padding.
 //!
 //! ```text
-//! kind 4 | 0 | prekey 1 | original 1 | padded 1    1 B  (lowest bits first)
+//! kind 4 | burn 1 | prekey 1 | original 1 | padded 1  1 B  (lowest bits first)
 //! original lifetime code                           1 B
 //! sent, seconds since the epoch's start            3 B  big-endian, FFFFFF unknown
 //! [original message id]                          0/8 B  of a message sealed again
 //! [prekey id, compressed point]                 0/34 B  a prekey its sender announces
+//! [lifetime after reading]                       0/1 B  burn-on-read
 //! body                                             n B  text: UTF-8; file: name length 1, name, bytes;
 //!                                                       cannot-open: message id 8
 //! [80 00 … 00]                                          where padded
@@ -18,6 +19,7 @@ use picket_roster::codec::{Reader, Writer};
 use picket_roster::{DecodeError, NoRoom, Padding, PublicKey};
 use picket_wire::{Lifetime, MessageId};
 
+const BURN: u8 = 0x10;
 const PREKEY: u8 = 0x20;
 const ORIGINAL: u8 = 0x40;
 const PADDED: u8 = 0x80;
@@ -34,6 +36,8 @@ pub struct Content<'a> {
     pub original: Option<MessageId>,
     /// A new prekey of the sender's, to be used by the next in-band session to it.
     pub prekey: Option<Prekey>,
+    /// Once it is read, it lives this long at most, on both ends; `None`: as long as any other.
+    pub burn: Option<Lifetime>,
     /// What it says.
     pub body: Body<'a>,
 }
@@ -55,6 +59,8 @@ pub enum Body<'a> {
         /// First eight bytes of that envelope's identity.
         id: MessageId,
     },
+    /// Housekeeping: the sender's device may have been in other hands; of its keys made before, none is sent to any more.
+    Renewed,
 }
 
 /// Why content is refused.
@@ -108,7 +114,7 @@ impl<'a> Content<'a> {
     /// Plain content without optional fields.
     #[must_use]
     pub const fn new(lifetime: Lifetime, sent_s: Option<u32>, body: Body<'a>) -> Self {
-        Self { lifetime, sent_s, original: None, prekey: None, body }
+        Self { lifetime, sent_s, original: None, prekey: None, burn: None, body }
     }
 
     /// Writes the content, padded by `padding`, into `out`; returns its length. At most [`CONTENT_MAX`].
@@ -124,6 +130,7 @@ impl<'a> Content<'a> {
             return Err(ContentError::Value);
         }
         let mut first = self.body.kind();
+        first |= if self.burn.is_some() { BURN } else { 0 };
         first |= if self.prekey.is_some() { PREKEY } else { 0 };
         first |= if self.original.is_some() { ORIGINAL } else { 0 };
         first |= if padding == Padding::Off { 0 } else { PADDED };
@@ -135,6 +142,9 @@ impl<'a> Content<'a> {
         if let Some(prekey) = &self.prekey {
             w.put(&[prekey.id])?;
             w.put(&prekey.key.0)?;
+        }
+        if let Some(burn) = self.burn {
+            w.put(&[burn.0])?;
         }
         self.body.write(&mut w)?;
         pad(&mut w, padding)?;
@@ -155,9 +165,10 @@ impl<'a> Content<'a> {
         let sent = u32::from_be_bytes([0, high, mid, low]);
         let original = if first & ORIGINAL == 0 { None } else { Some(MessageId(r.array()?)) };
         let prekey = if first & PREKEY == 0 { None } else { Some(read_prekey(&mut r)?) };
-        let body = Body::read(first & 0x1F, r.rest())?;
+        let burn = if first & BURN == 0 { None } else { Some(Lifetime(r.u8()?)) };
+        let body = Body::read(first & 0x0F, r.rest())?;
         let sent_s = (sent != SENT_UNKNOWN).then_some(sent);
-        Ok(Self { lifetime, sent_s, original, prekey, body })
+        Ok(Self { lifetime, sent_s, original, prekey, burn, body })
     }
 }
 
@@ -167,6 +178,7 @@ impl<'a> Body<'a> {
             Self::Text(_) => 0,
             Self::File { .. } => 1,
             Self::CannotOpen { .. } => 2,
+            Self::Renewed => 15,
         }
     }
 
@@ -180,6 +192,7 @@ impl<'a> Body<'a> {
                 w.put(bytes)?;
             }
             Self::CannotOpen { id } => w.put(&id.0)?,
+            Self::Renewed => (),
         }
         Ok(())
     }
@@ -197,6 +210,10 @@ impl<'a> Body<'a> {
                 let id = MessageId(r.array()?);
                 r.end()?;
                 Ok(Self::CannotOpen { id })
+            }
+            15 => {
+                r.end()?;
+                Ok(Self::Renewed)
             }
             unknown => Err(ContentError::Kind(unknown)),
         }

@@ -6,8 +6,8 @@ use picket_wire::limits::{ENVELOPE_MAX, EXTENSION_MAX, HEADER_LEN, TAG_LEN};
 pub const CONTENT_MAX: usize = ENVELOPE_MAX - HEADER_LEN - EXTENSION_MAX - TAG_LEN;
 
 /// Longest text or file bytes in one envelope: [`CONTENT_MAX`] less every optional field of the content (head 5,
-/// original id 8, prekey 34, file name 129, room for padding to a step of 64).
-pub const BODY_MAX: usize = CONTENT_MAX - 5 - 8 - 34 - 129 - 64;
+/// original id 8, prekey 34, burn 1, file name 129, room for padding to a step of 64).
+pub const BODY_MAX: usize = CONTENT_MAX - 5 - 8 - 34 - 1 - 129 - 64;
 
 /// Longest file name in bytes.
 pub const FILE_NAME_MAX: usize = 128;

@@ -151,8 +151,8 @@ impl ReceiveSession {
             return Err(SetupError::Session);
         }
         let id = SessionId { mission: local.mission, from: peer.index, to: local.index, epoch, sid };
-        let Roots { chain, lanes } = receiver_roots(&id, prekey_seed, &from_extension(enc), &peer.agreement, psk)?;
-        Ok(Self { lanes: Some(lanes), ..Self::new(id, Some(*enc), chain) })
+        let Roots { chain, .. } = receiver_roots(&id, prekey_seed, &from_extension(enc), &peer.agreement, psk)?;
+        Ok(Self::new(id, Some(*enc), chain))
     }
 
     /// Whether [`Self::enter`] may reach `slot`: it was neither handed out nor erased.
@@ -166,7 +166,7 @@ impl ReceiveSession {
     /// when no slot is left.
     pub fn enter(&mut self, lane: Lane) -> Option<Self> {
         let (slot, chain) = self.lanes.as_mut()?.take(lane)?;
-        Some(Self { slot: Some(slot), ..Self::new(self.id, self.enc, chain) })
+        Some(Self { slot: Some(slot), ..Self::new(self.id, None, chain) })
     }
 
     /// Erases what leads to slots before `slot`. Whether the state changed, and is to be stored.
@@ -293,7 +293,7 @@ impl ReceiveSession {
         let enc = if has(ENC) { Some(Encapsulated { prekey: r.u8()?, x: r.array()? }) } else { None };
         let slot = if has(SLOT) { Some(Slot::from_byte(r.u8()?).ok_or(DecodeError::Value)?) } else { None };
         let lanes = if has(LANES) { Some(Lanes::read(&mut r)?) } else { None };
-        let one_lane = slot.is_none() || lanes.is_none();
+        let one_lane = slot.is_none() && lanes.is_none() || id.sid == 0 && slot.is_some() != lanes.is_some();
         if flags & !known != 0 || floor > next || !one_lane || (id.sid == 0) != enc.is_none() {
             return Err(DecodeError::Value.into());
         }

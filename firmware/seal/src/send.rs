@@ -3,7 +3,7 @@
 use crate::aad::{self, AAD_MAX};
 use crate::chain::{ChainKey, Tokens};
 use crate::content::{Content, ContentError};
-use crate::kem::{Roots, SetupError, sender_roots, to_extension};
+use crate::kem::{SetupError, sender_roots, to_extension};
 use crate::lanes::{Lane, Lanes, Slot};
 use crate::limits::{CONTENT_MAX, ENC_EVERY, ENC_FIRST, JUMP_MAX, RESERVE_BLOCK, SEND_STATE_MAX, SESSION_MAX};
 use crate::prekey::Prekey;
@@ -143,7 +143,7 @@ impl SendSession {
     ) -> Result<Self, SetupError> {
         let id = SessionId { mission: local.mission, from: local.index, to: peer.index, epoch, sid: 0 };
         let (roots, _) = sender_roots(&id, local.agreement, seed_e, peer_r, psk)?;
-        Ok(Self::new(id, None, roots))
+        Ok(Self { lanes: Some(roots.lanes), ..Self::new(id, roots.chain) })
     }
 
     /// An in-band session (sid 1 to 15): from 32 fresh random bytes to the peer's newest prekey.
@@ -164,12 +164,20 @@ impl SendSession {
         }
         let id = SessionId { mission: local.mission, from: local.index, to: peer.index, epoch, sid };
         let (roots, enc) = sender_roots(&id, local.agreement, randomness, &prekey.key, psk)?;
-        Ok(Self::new(id, Some(to_extension(&enc, prekey.id)), roots))
+        let enc = Some(to_extension(&enc, prekey.id));
+        // No lanes: as long as the prekey lives, the roots follow from it again (S-40.10-5).
+        Ok(Self { enc, acknowledged: false, ..Self::new(id, roots.chain) })
     }
 
-    fn new(id: SessionId, enc: Option<Encapsulated>, roots: Roots) -> Self {
-        let Roots { chain, lanes } = roots;
-        Self { id, enc, acknowledged: enc.is_none(), chain, next: 0, reserved: 0, slot: None, lanes: Some(lanes) }
+    fn new(id: SessionId, chain: ChainKey) -> Self {
+        Self { id, enc: None, acknowledged: true, chain, next: 0, reserved: 0, slot: None, lanes: None }
+    }
+
+    /// Moves what leads to slots into a session of its own, which seals nothing itself: so both can be stored apart.
+    /// `None` when there is nothing.
+    pub fn split_lanes(&mut self) -> Option<Self> {
+        let lanes = Some(self.lanes.take()?);
+        Some(Self { lanes, next: u32::MAX, reserved: u32::MAX, ..Self::new(self.id, ChainKey([0; 32])) })
     }
 
     /// The chain of `slot`, once: from then on nothing in this session leads to it, nor to any slot of its lane before
@@ -182,8 +190,7 @@ impl SendSession {
         }
         lanes.erase_before(slot);
         let (slot, chain) = lanes.take(slot.lane())?;
-        let (id, enc, acknowledged) = (self.id, self.enc, self.acknowledged);
-        Some(Self { id, enc, acknowledged, chain, next: 0, reserved: 0, slot: Some(slot), lanes: None })
+        Some(Self { slot: Some(slot), ..Self::new(self.id, chain) })
     }
 
     /// Erases what leads to slots before `slot`. Whether the state changed, and is to be stored.
@@ -327,7 +334,7 @@ impl SendSession {
         let lanes = if has(LANES) { Some(Lanes::read(&mut r)?) } else { None };
         r.end()?;
         let ahead = reserved.checked_sub(next).is_some_and(|n| n <= JUMP_MAX);
-        let one_lane = slot.is_none() || lanes.is_none();
+        let one_lane = slot.is_none() && lanes.is_none() || id.sid == 0 && slot.is_some() != lanes.is_some();
         if flags & !known != 0 || !ahead || !one_lane || (id.sid == 0) != enc.is_none() {
             return Err(DecodeError::Value.into());
         }

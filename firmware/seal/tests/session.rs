@@ -305,6 +305,18 @@ fn stored_states_are_read_strictly() {
     assert!(SendSession::decode(&[s, vec![0]].concat()).is_err());
 }
 
+#[test]
+fn only_pre_placed_sessions_have_lanes() {
+    let (mut send, accept) = in_band();
+    let bytes = seal(&mut send, "x");
+    let mut receive = accept(&Envelope::parse(&bytes).unwrap());
+    assert!(Lane::ALL.into_iter().all(|lane| send.enter(Slot::at(lane, 0, 86_400)).is_none()));
+    assert!(Lane::ALL.into_iter().all(|lane| receive.enter(lane).is_none()));
+    // Nor can a stored state claim them.
+    let s = encode_send(&send);
+    assert!(SendSession::decode(&[&[2, s[1] | 8], &s[2..], &[0; 99][..]].concat()).is_err());
+}
+
 /// What older software stored has no lanes; it goes on in lane 0.
 #[test]
 fn states_from_before_lanes_are_read() {

@@ -13,6 +13,7 @@
 
 mod frames;
 mod mission;
+mod provisioned;
 mod python;
 mod rosters;
 

@@ -98,6 +98,7 @@ pub struct OwnedContent {
     pub sent_s: Option<u32>,
     pub original: Option<MessageId>,
     pub prekey: Option<Prekey>,
+    pub burn: Option<Lifetime>,
 }
 
 impl OwnedContent {
@@ -105,16 +106,17 @@ impl OwnedContent {
         let body = match self.kind {
             0 => Body::Text(&self.text),
             1 => Body::File { name: &self.text, bytes: &self.bytes },
-            _ => Body::CannotOpen { id: self.id },
+            2 => Body::CannotOpen { id: self.id },
+            _ => Body::Renewed,
         };
-        let Self { lifetime, sent_s, original, prekey, .. } = *self;
-        Content { lifetime, sent_s, original, prekey, body }
+        let Self { lifetime, sent_s, original, prekey, burn, .. } = *self;
+        Content { lifetime, sent_s, original, prekey, burn, body }
     }
 }
 
 impl Letter {
     pub fn draw(rng: &mut Rng, prekey: PublicKey) -> Self {
-        let kind = number(rng, 3) as u8;
+        let kind = [0, 1, 2, 15][number(rng, 4) as usize];
         let letters: Vec<char> = "abc xyz 0189 żółć 無線 \u{1F4E1}.-_".chars().collect();
         let mut text: String =
             (0..=number(rng, 24)).map(|_| letters[number(rng, letters.len() as u32) as usize]).collect();
@@ -131,9 +133,10 @@ impl Letter {
             sent_s: rng.chance(0.8).then(|| number(rng, 0xFF_FFFF)),
             original: rng.chance(0.2).then(|| MessageId(array(rng))),
             prekey: rng.chance(0.2).then(|| Prekey::announced(number(rng, 64), prekey)),
+            burn: rng.chance(0.2).then(|| Lifetime(rng.byte())),
         };
         let route = Route {
-            class: if kind == 2 { Class::Housekeeping } else { Class::Pairwise },
+            class: if kind >= 2 { Class::Housekeeping } else { Class::Pairwise },
             precedence: Precedence::from_bits(number(rng, 6) as u8).unwrap(),
             hop_limit: number(rng, 16) as u8,
             lifetime: Lifetime(rng.byte()),
@@ -159,10 +162,11 @@ pub fn fields(c: &Content<'_>) -> Value {
         Body::Text(text) => json!({ "text": text }),
         Body::File { name, bytes } => json!({ "file": name, "bytes": hex::encode(bytes) }),
         Body::CannotOpen { id } => json!({ "cannot_open": id.to_string() }),
+        Body::Renewed => json!({ "renewed": true }),
     };
     json!({
         "lifetime": c.lifetime.0, "sent_s": c.sent_s, "original": c.original.map(|id| id.to_string()), "body": body,
-        "prekey": c.prekey.map(|p| json!({ "id": p.id, "key": hex::encode(p.key.0) })),
+        "prekey": c.prekey.map(|p| json!({ "id": p.id, "key": hex::encode(p.key.0) })), "burn": c.burn.map(|b| b.0),
     })
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::print_stderr)]
 
 mod crashes;
+mod ephemeral;
 mod hostile;
 mod kinds;
 mod messages;
@@ -13,6 +14,8 @@ mod moves;
 mod namespaces;
 mod outages;
 mod privacy;
+mod provisioned;
 mod stores;
 mod verified;
 mod world;
+mod zeroize;

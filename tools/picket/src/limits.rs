@@ -6,6 +6,26 @@ use core::time::Duration;
 /// small board).
 pub const ARGON2_NEW: (u32, u32, u32) = (65_536, 3, 4);
 
+/// How long stretching the passphrase of an authority's key should take on the machine that makes it: a person waits
+/// that long once in a while, a thief at every guess.
+pub const STRETCH_FOR: Duration = Duration::from_secs(1);
+
+/// Longest act of an authority kept while it is carried out: a roster and keyfills around it.
+pub const PENDING_MAX: u64 = 1 << 30;
+
+/// Entries of an audit log that are verified at every use of the authority: more would make people wait, and
+/// `picket mission log --check` verifies all.
+pub const AUDIT_CHECKED: usize = 1_000;
+
+/// Most pixels of an image with QR codes: four times what a telephone's camera gives.
+pub const IMAGE_PIXELS_MAX: u64 = 64 << 20;
+
+/// Longest image file.
+pub const IMAGE_MAX: u64 = 64 << 20;
+
+/// Longest text of scanned parts: all parts of a file, some scanned many times.
+pub const SCANNED_MAX: u64 = 16 << 20;
+
 /// Most memory in KiB that a file may ask for: a damaged file must not make the machine swap.
 pub const ARGON2_MEMORY_MAX: u32 = 1 << 20;
 

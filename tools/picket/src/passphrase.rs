@@ -43,8 +43,6 @@ pub struct Kind {
     pub name: &'static str,
 }
 
-/// A member's or gateway's master key.
-pub const HOME: Kind = Kind { magic: *b"PKHOMEKY", name: "home" };
 /// The authority's keys.
 pub const AUTHORITY: Kind = Kind { magic: *b"PKAUTHKY", name: "authority" };
 
@@ -92,11 +90,41 @@ impl Source {
     }
 }
 
-/// Wraps `secret` as a file of `kind`.
+/// Price of a guess at a passphrase: Argon2id's memory in KiB, passes and lanes.
+pub type Cost = (u32, u32, u32);
+
+/// Wraps `secret` as a file of `kind`, at the usual price of a guess.
 ///
 /// # Errors
 /// Internal, when there is no randomness or too little memory.
 pub fn wrap(kind: Kind, protection: &Protection, secret: &[u8]) -> Result<Vec<u8>, Failure> {
+    wrap_at(kind, protection, limits::ARGON2_NEW, secret)
+}
+
+/// A price of about a second on this machine, for what is opened rarely: one pass is timed, then as many as fit.
+///
+/// # Errors
+/// Internal, when there is too little memory.
+pub fn tuned() -> Result<Cost, Failure> {
+    let clock = picket_shell::clock::Clock::new(crate::runtime::TRUST);
+    let (memory, _, lanes) = limits::ARGON2_NEW;
+    let before = clock.now();
+    stretch(b"how long does a pass take", &[0; 16], memory, 1, lanes)?;
+    let took = clock.now().0.saturating_sub(before.0);
+    Ok((memory, passes_of(took), lanes))
+}
+
+/// Passes that take about [`limits::STRETCH_FOR`] when one takes `micros`; never fewer than usual.
+fn passes_of(micros: u64) -> u32 {
+    let wanted = u64::try_from(limits::STRETCH_FOR.as_micros()).unwrap_or(u64::MAX) / micros.max(1);
+    u32::try_from(wanted).unwrap_or(u32::MAX).clamp(limits::ARGON2_NEW.1, limits::ARGON2_PASSES_MAX)
+}
+
+/// Wraps `secret` as a file of `kind`.
+///
+/// # Errors
+/// Internal, when there is no randomness or too little memory.
+pub fn wrap_at(kind: Kind, protection: &Protection, cost: Cost, secret: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::with_capacity(HEAD + secret.len() + 16 + SUM);
     out.extend_from_slice(&kind.magic);
     out.extend_from_slice(&VERSION.to_be_bytes());
@@ -107,7 +135,7 @@ pub fn wrap(kind: Kind, protection: &Protection, secret: &[u8]) -> Result<Vec<u8
             out.extend_from_slice(secret);
         }
         Protection::Passphrase(passphrase) => {
-            let (memory, passes, lanes) = limits::ARGON2_NEW;
+            let (memory, passes, lanes) = cost;
             let salt: [u8; 16] = random()?;
             let nonce: [u8; 12] = random()?;
             out.push(1);
@@ -256,36 +284,47 @@ mod tests {
     #[test]
     fn a_wrapped_secret_opens_with_its_passphrase_only() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("home.key");
+        let path = dir.path().join("authority.key");
         let right = source(dir.path(), "correct horse");
         let protection = Protection::Passphrase(right.choose().unwrap());
-        std::fs::write(&path, wrap(HOME, &protection, b"secret").unwrap()).unwrap();
-        assert_eq!(*unwrap_file(HOME, &path, &right).unwrap(), b"secret");
-        assert!(is_protected(HOME, &path).unwrap());
+        std::fs::write(&path, wrap(AUTHORITY, &protection, b"secret").unwrap()).unwrap();
+        assert_eq!(*unwrap_file(AUTHORITY, &path, &right).unwrap(), b"secret");
+        assert!(is_protected(AUTHORITY, &path).unwrap());
         let wrong = source(dir.path(), "battery staple");
-        assert_eq!(unwrap_file(HOME, &path, &wrong).unwrap_err().exit, Exit::Locked);
-        assert_eq!(unwrap_file(AUTHORITY, &path, &right).unwrap_err().exit, Exit::Damaged);
+        assert_eq!(unwrap_file(AUTHORITY, &path, &wrong).unwrap_err().exit, Exit::Locked);
+        let other = Kind { magic: *b"PKOTHERS", name: "other" };
+        assert_eq!(unwrap_file(other, &path, &right).unwrap_err().exit, Exit::Damaged);
+    }
+
+    #[test]
+    fn passes_fill_about_a_second_and_stay_in_bounds() {
+        assert_eq!(passes_of(50_000), 20);
+        assert_eq!(passes_of(900_000), limits::ARGON2_NEW.1, "a slow machine does not make guesses cheap");
+        assert_eq!(passes_of(1), limits::ARGON2_PASSES_MAX, "and what is written can be read");
+        let (memory, passes, lanes) = tuned().unwrap();
+        assert!(memory >= limits::ARGON2_NEW.0 && memory <= limits::ARGON2_MEMORY_MAX);
+        assert!(passes >= limits::ARGON2_NEW.1 && passes <= limits::ARGON2_PASSES_MAX && lanes > 0);
     }
 
     #[test]
     fn any_changed_byte_is_damage_and_a_newer_version_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("home.key");
-        let good = wrap(HOME, &Protection::Unprotected, b"secret").unwrap();
+        let path = dir.path().join("authority.key");
+        let good = wrap(AUTHORITY, &Protection::Unprotected, b"secret").unwrap();
         for at in (0..good.len()).filter(|at| !(8..10).contains(at)) {
             let mut bad = good.clone();
             bad[at] ^= 1;
             std::fs::write(&path, &bad).unwrap();
-            assert_eq!(unwrap_file(HOME, &path, &Source::default()).unwrap_err().exit, Exit::Damaged, "byte {at}");
+            assert_eq!(unwrap_file(AUTHORITY, &path, &Source::default()).unwrap_err().exit, Exit::Damaged, "byte {at}");
         }
         for cut in 0..good.len() {
             std::fs::write(&path, &good[..cut]).unwrap();
-            assert_eq!(unwrap_file(HOME, &path, &Source::default()).unwrap_err().exit, Exit::Damaged, "cut {cut}");
+            assert_eq!(unwrap_file(AUTHORITY, &path, &Source::default()).unwrap_err().exit, Exit::Damaged, "cut {cut}");
         }
         let mut newer = good;
         newer[9] = 2;
         std::fs::write(&path, &newer).unwrap();
-        let refused = unwrap_file(HOME, &path, &Source::default()).unwrap_err();
+        let refused = unwrap_file(AUTHORITY, &path, &Source::default()).unwrap_err();
         assert_eq!(refused.exit, Exit::Usage);
         assert!(refused.message.contains("newer"));
         assert_eq!(std::fs::read(&path).unwrap(), newer);

@@ -25,6 +25,9 @@ pub struct InboxRow {
     pub received: Option<String>,
     /// When its lifetime ends; null when unknown.
     pub expires: Option<String>,
+    /// Burn-on-read: how many seconds it lives once it is read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub burn_s: Option<u64>,
     /// How sure it is who wrote it.
     pub trust: String,
     /// Whether the sender's keys were compared: `unverified`, `verified` or `changed`.
@@ -163,6 +166,7 @@ impl InboxRow {
             sent: rfc3339(m.sent),
             received: rfc3339(m.received),
             expires: rfc3339(m.expires),
+            burn_s: m.burn.map(|b| b.as_secs()),
             trust: m.trust.name().into(),
             key: key.name().into(),
             state: m.state.name().into(),
@@ -220,6 +224,7 @@ mod tests {
             sent: None,
             received: Some("2026-11-23T19:50:09Z".into()),
             expires: None,
+            burn_s: None,
             trust: "authentic".into(),
             key: "verified".into(),
             state: "new".into(),

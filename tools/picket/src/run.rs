@@ -1,6 +1,6 @@
 //! From the command line to a command, and from its end to an exit code.
 
-use crate::cli::{Cli, Command, DemoArgs, DeviceCommand, GatewayCommand, MissionCommand, RosterCommand};
+use crate::cli::{Cli, Command, DemoArgs, DeviceCommand, GatewayCommand, HomeCommand, MissionCommand, RosterCommand};
 use crate::commands::{self, block_on};
 use crate::error::{Exit, Failure};
 use crate::output::Output;
@@ -34,8 +34,15 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Mission(MissionCommand::Quickstart(args)) => provision::quickstart(&args, out)?,
         Command::Mission(MissionCommand::New(args)) => provision::new(&args, out)?,
         Command::Mission(MissionCommand::Enrol(args)) => provision::enrol(&args, out)?,
+        Command::Mission(MissionCommand::Show(args)) => provision::show(&args, out)?,
+        Command::Mission(MissionCommand::Reissue(args)) => provision::reissue(&args, out)?,
+        Command::Mission(MissionCommand::Remove(args)) => provision::remove(&args, out)?,
+        Command::Mission(MissionCommand::Protect(args)) => provision::protect(&args, out)?,
+        Command::Mission(MissionCommand::Log(args)) => provision::log(&args, out)?,
         Command::Device(DeviceCommand::New(args)) => provision::device::new(&args, out)?,
         Command::Join(args) => provision::device::join(&args, out)?,
+        Command::Qr(args) => provision::qr(&args, out)?,
+        Command::Gateway(GatewayCommand::Provision(args)) => provision::device::provision_gateway(&args, out)?,
         Command::Completions { shell } => completions(shell, out)?,
         Command::Roster(RosterCommand::Import(args)) => return block_on(commands::roster_import(args, *out)),
         Command::Send(args) => return block_on(commands::send(args, *out)),
@@ -43,9 +50,17 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Read(args) => return block_on(commands::read(args, *out)),
         Command::Verify(args) => return block_on(commands::verify(args, *out)),
         Command::Sent(args) => return block_on(commands::sent(args, *out)),
+        Command::Recover(args) => return block_on(commands::recover(args, *out)),
         Command::Emcon(args) => return block_on(commands::emcon(args, *out)),
+        Command::Home(HomeCommand::Status(args)) => commands::home::status(&args, out)?,
+        Command::Home(HomeCommand::Protect(args)) => commands::home::protect(&args, out)?,
+        Command::Home(HomeCommand::Duress(args)) => commands::home::duress(&args, out)?,
+        Command::Home(HomeCommand::DeadMan(args)) => commands::home::dead_man(&args, out)?,
+        Command::Home(HomeCommand::Guard(args)) => commands::home::guard(&args, out)?,
+        Command::Zeroize(args) => commands::home::zeroize(&args, out)?,
         Command::Gateway(GatewayCommand::Status(args)) => commands::gateway(&Request::Status, &args, out)?,
         Command::Gateway(GatewayCommand::Queue(args)) => commands::gateway(&Request::Queue, &args, out)?,
+        Command::Gateway(GatewayCommand::Alive(args)) => commands::gateway(&Request::Alive, &args, out)?,
         Command::Gateway(GatewayCommand::Links(args)) => commands::gateway_links(&args, out)?,
         Command::Gateway(GatewayCommand::Emcon(args)) => commands::gateway_emcon(&args, out)?,
         Command::Gateway(GatewayCommand::Roster(args)) => commands::gateway_roster(&args, out)?,

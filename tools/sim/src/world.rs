@@ -248,6 +248,7 @@ impl World {
             Event::Received { id } => self.shown(n, id),
             Event::CannotOpen { id, .. } => self.outcome.faults.push(format!("m{n} cannot open {id}")),
             Event::ReceivedLate { id, .. } => self.outcome.faults.push(format!("{id} arrived too late")),
+            Event::PeerRenewed { from } => self.outcome.faults.push(format!("m{n} is told that {from:?} recovered")),
             Event::HomeRolledBack => self.outcome.faults.push(format!("m{n} believes it was rolled back")),
             Event::Failed => self.outcome.faults.push(format!("m{n} failed")),
             Event::Attached { .. } | Event::Drained { .. } | Event::Detached { .. } => {}
@@ -296,6 +297,7 @@ impl World {
             to: format!("m{}", write.to),
             precedence: write.precedence,
             ttl: None,
+            burn: None,
             content: Content::Text(text.clone()),
         };
         let member = &mut self.members[write.from];

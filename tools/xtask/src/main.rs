@@ -5,6 +5,7 @@
 mod bare_metal;
 mod cargo;
 mod commands;
+mod constant_time;
 mod needs;
 mod prove;
 mod suite;
@@ -44,6 +45,8 @@ enum Task {
     Vectors,
     /// Ask Verifpal about the symbolic model and compare with what is expected (installs it first: some minutes)
     Prove,
+    /// Run what handles secrets under valgrind, with the secrets marked: no branch, no address may depend on them
+    ConstantTime,
     /// Build the small binaries that go on a board
     Dist,
     /// Build the core crates for a microcontroller: proves that they need no operating system (Debian, some minutes)
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Some(Task::Bench { args }) => commands::bench(&args),
         Some(Task::Vectors) => commands::vectors(),
         Some(Task::Prove) => prove::run(),
+        Some(Task::ConstantTime) => constant_time::run(),
         Some(Task::Dist) => commands::dist(),
         Some(Task::BareMetal) => bare_metal::run(),
     };

@@ -14,19 +14,25 @@ struct Need {
 enum What {
     Program(&'static str),
     Module(&'static str),
+    /// As pkg-config knows it.
+    Library(&'static str),
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 10] = [
     Need { what: What::Program("mosquitto"), package: "mosquitto", purpose: "the broker of the scenarios" },
     Need { what: What::Program("mosquitto_pub"), package: "mosquitto-clients", purpose: "garbage on broker topics" },
     Need { what: What::Program("ip"), package: "iproute2", purpose: "network namespaces" },
     Need { what: What::Program("tc"), package: "iproute2", purpose: "rate-limited uplinks" },
     Need { what: What::Program("nft"), package: "nftables", purpose: "lossy uplinks" },
+    Need { what: What::Program("swtpm"), package: "swtpm", purpose: "keys under a TPM" },
+    Need { what: What::Program("pkg-config"), package: "pkg-config", purpose: "finding tpm2-tss" },
+    Need { what: What::Library("tss2-esys"), package: "libtss2-dev", purpose: "keys under a TPM" },
     Need {
         what: What::Module("cryptography"),
         package: "python3-cryptography",
         purpose: "the second implementation of sealing",
     },
+    Need { what: What::Program("softhsm2-util"), package: "softhsm2", purpose: "an authority's key in a token" },
 ];
 
 /// Installs what is missing, when this process may; otherwise says how to, and goes on.
@@ -53,17 +59,24 @@ pub fn install_missing() {
 impl What {
     const fn name(self) -> &'static str {
         match self {
-            Self::Program(name) | Self::Module(name) => name,
+            Self::Program(name) | Self::Module(name) | Self::Library(name) => name,
         }
     }
 
     fn is_there(self) -> bool {
         match self {
             Self::Program(name) => present(name),
+            Self::Library(name) => has_library(name),
             // Whichever Python comes first, or the distribution's, as the test does.
             Self::Module(name) => ["python3", "/usr/bin/python3"].into_iter().any(|python| imports(python, name)),
         }
     }
+}
+
+/// Whether the library can be built against.
+pub fn has_library(name: &str) -> bool {
+    let asked = Command::new("pkg-config").args(["--exists", name]).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
 }
 
 fn imports(python: &str, module: &str) -> bool {

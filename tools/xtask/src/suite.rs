@@ -64,6 +64,10 @@ fn run_all(programs: &[TestProgram], options: &Options, summary: &mut Summary) {
     if !options.quick {
         scenarios.iter().for_each(|p| run_program(p, options, summary));
     }
+    // Last: it builds `picket` anew, and the scenarios run it as it is built for everybody.
+    if !options.scenarios {
+        under_a_tpm(options, summary);
+    }
 }
 
 fn is_scenario(program: &TestProgram) -> bool {
@@ -96,6 +100,21 @@ fn run_program(program: &TestProgram, options: &Options, summary: &mut Summary) 
     }
     // Absent when nothing was skipped.
     let _ = std::fs::remove_file(&skips);
+}
+
+/// Keys at rest under a TPM, with the program built for it.
+fn under_a_tpm(options: &Options, summary: &mut Summary) {
+    println!("\n     Running the tests with a TPM");
+    if !needs::has_library("tss2-esys") {
+        summary.broke("a TPM", "libtss2-dev is not installed");
+        return;
+    }
+    let mut command = cargo::cargo();
+    command.args(["test", "-p", "picket", "--features", "picket/tpm", "--test", "tpm", "--no-fail-fast"]);
+    if let Some(filter) = &options.filter {
+        command.args(["--", filter]);
+    }
+    watch("a TPM", &mut command, UNIT_LIMIT * 4, summary);
 }
 
 fn doc_tests(options: &Options, summary: &mut Summary) {

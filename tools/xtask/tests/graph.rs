@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 /// Edges between our own crates, as drawn. A crate that is not in the table may not exist.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("picket-wire", &[]),
     ("picket-roster", &["picket-wire"]),
+    ("picket-provision", &["picket-roster", "picket-wire"]),
     ("picket-seal", &["picket-roster", "picket-wire"]),
     ("picket-codes", &[]),
     ("picket-link", &["picket-codes", "picket-wire"]),
@@ -18,15 +19,18 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("picket-store", &["picket-wire"]),
     ("picket-node", &["picket-link", "picket-relay", "picket-store", "picket-wire"]),
     ("picket-endpoint", &["picket-node", "picket-roster", "picket-seal", "picket-store", "picket-wire"]),
+    ("picket-safe", &[]),
     ("picket-shell", &["picket-store", "picket-wire"]),
-    ("picketd", &["picket-node", "picket-roster", "picket-shell", "picket-store", "picket-wire"]),
+    ("picketd", &["picket-node", "picket-roster", "picket-safe", "picket-shell", "picket-store", "picket-wire"]),
     (
         "picket",
         &[
             "picket-channel",
             "picket-endpoint",
             "picket-node",
+            "picket-provision",
             "picket-roster",
+            "picket-safe",
             "picket-seal",
             "picket-shell",
             "picket-store",
@@ -57,6 +61,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "picket-endpoint",
             "picket-link",
             "picket-node",
+            "picket-provision",
             "picket-roster",
             "picket-seal",
             "picket-shell",
@@ -70,7 +75,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
 const MAY_REACH_TOKIO: [&str; 4] = ["picket-shell", "picketd", "picket", "hil-tests"];
 
 /// Crates that can open an envelope: none of them is in the gateway.
-const OPENS_ENVELOPES: [&str; 3] = ["picket-seal", "picket-endpoint", "hpke"];
+const OPENS_ENVELOPES: [&str; 4] = ["picket-seal", "picket-endpoint", "picket-provision", "hpke"];
 
 #[test]
 fn own_crates_depend_only_as_drawn() {
@@ -131,6 +136,20 @@ fn the_core_has_no_randomness_of_its_own() {
         let sources: Vec<_> = ["getrandom", "rand", "fastrand"].into_iter().filter(|s| tree.contains(*s)).collect();
         assert!(sources.is_empty(), "{name} reaches {sources:?}: randomness is an argument");
     }
+}
+
+/// Keys come from the operating system's source only (`picket_shell::random`): nothing that makes them links a generator
+/// that would do for games. The sockets of the demonstration's broker are no concern of this.
+#[test]
+fn what_makes_keys_links_no_weak_generator() {
+    let world = World::load();
+    for name in ["picket-seal", "picket-roster", "picket-endpoint", "picket-shell"] {
+        let tree = world.tree(name);
+        let weak: Vec<_> =
+            ["fastrand", "oorandom", "nanorand", "rand"].into_iter().filter(|w| tree.contains(*w)).collect();
+        assert!(weak.is_empty(), "{name} links {weak:?}");
+    }
+    assert!(world.tree("picket-shell").contains("getrandom"), "the walk sees what is there");
 }
 
 /// The resolved workspace, all features on.

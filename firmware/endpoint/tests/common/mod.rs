@@ -77,6 +77,8 @@ pub struct World {
     pub radio: bool,
     /// Members know wall time.
     pub wall: bool,
+    /// Everything that was ever transmitted.
+    pub air: Vec<Vec<u8>>,
     queue: BTreeMap<(Instant, u64), Delivery>,
     order: u64,
     next_link: u32,
@@ -95,6 +97,7 @@ impl World {
             late: 0,
             radio: true,
             wall: true,
+            air: Vec::new(),
             queue: BTreeMap::new(),
             order: 0,
             next_link: 1,
@@ -134,7 +137,13 @@ impl World {
         text: &str,
         ttl: Option<Duration>,
     ) -> Result<MessageId, picket_endpoint::ComposeError> {
-        let draft = Draft { to: to.into(), precedence: Precedence::Routine, ttl, content: Content::Text(text.into()) };
+        let draft = Draft {
+            to: to.into(),
+            precedence: Precedence::Routine,
+            ttl,
+            burn: None,
+            content: Content::Text(text.into()),
+        };
         let now = self.now;
         let (members, rng) = (&mut self.members, &mut self.rng);
         let done = members[from].endpoint.as_mut().unwrap().compose(now, draft, &mut |out: &mut [u8]| rng.fill(out));
@@ -355,6 +364,9 @@ impl World {
 
     /// Over a medium that loses and delays.
     fn carry(&mut self, delivery: Delivery) {
+        if let Delivery::ToMember(.., bytes) | Delivery::ToPost(.., bytes) = &delivery {
+            self.air.push(bytes.clone());
+        }
         if self.rng.next() % 1000 < self.loss {
             return;
         }

@@ -4,8 +4,10 @@ pub mod error;
 pub mod reference;
 pub mod schema;
 pub mod table;
+pub mod zeroize;
 
 pub use error::{ConfigError, Problem};
+pub use zeroize::Zeroize;
 
 use picket_node::Air;
 use picket_node::leaf::{Duplex, Framing};
@@ -27,6 +29,8 @@ pub struct Config {
     pub gateway: Gateway,
     /// `[store] max_bytes`.
     pub store_bytes: u64,
+    /// `[zeroize]`.
+    pub zeroize: Zeroize,
     /// `[log]`.
     pub log: Log,
     /// `[[band]]`, in order.
@@ -213,6 +217,7 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, Located> {
     Ok(Config {
         gateway,
         store_bytes: store.number("max_bytes"),
+        zeroize: Zeroize::from(&Values::read(&parts.zeroize, &[&schema::ZEROIZE])?),
         log: Log { level: log.text("level"), json: log.text("format") == "json" },
         bands,
         links: links.into_iter().map(|(_, l)| l).collect(),
@@ -225,6 +230,7 @@ struct Parts<'i> {
     root: Spanned<DeTable<'i>>,
     gateway: Spanned<DeTable<'i>>,
     store: Spanned<DeTable<'i>>,
+    zeroize: Spanned<DeTable<'i>>,
     log: Spanned<DeTable<'i>>,
     bands: Vec<Spanned<DeTable<'i>>>,
     links: Vec<Spanned<DeTable<'i>>>,
@@ -233,13 +239,14 @@ struct Parts<'i> {
 
 fn split<'i>(root: &Spanned<DeTable<'i>>) -> Result<Parts<'i>, Located> {
     let empty = || Spanned::new(0..0, DeTable::new());
-    let (root_table, gateway, store, log) = (empty(), empty(), empty(), empty());
     let (bands, links, uplinks) = (Vec::new(), Vec::new(), Vec::new());
-    let mut parts = Parts { root: root_table, gateway, store, log, bands, links, uplinks };
+    let (root_table, gateway, store, zeroize, log) = (empty(), empty(), empty(), empty(), empty());
+    let mut parts = Parts { root: root_table, gateway, store, zeroize, log, bands, links, uplinks };
     for (name, value) in root.get_ref() {
         match name.get_ref().as_ref() {
             "gateway" => parts.gateway = one(value, schema::GATEWAY.header)?,
             "store" => parts.store = one(value, schema::STORE.header)?,
+            "zeroize" => parts.zeroize = one(value, schema::ZEROIZE.header)?,
             "log" => parts.log = one(value, schema::LOG.header)?,
             "band" => parts.bands = many(value, schema::BAND.header)?,
             "link" => parts.links = many(value, schema::LINK.header)?,
@@ -248,7 +255,7 @@ fn split<'i>(root: &Spanned<DeTable<'i>>) -> Result<Parts<'i>, Located> {
                 parts.root.get_mut().insert(name.clone(), value.clone());
             }
             other => {
-                let known = ["version", "gateway", "store", "log", "band", "link", "uplink"].into_iter();
+                let known = ["version", "gateway", "store", "zeroize", "log", "band", "link", "uplink"].into_iter();
                 let nearest = table::nearest(other, known);
                 return Err((name.span().start, Problem::UnknownKey { table: "", key: other.to_owned(), nearest }));
             }

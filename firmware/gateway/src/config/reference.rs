@@ -7,7 +7,7 @@ use super::schema::{self, Absent, Key, Section};
 pub fn print() -> String {
     let mut out = String::new();
     table(&mut out, &schema::ROOT);
-    for section in [&schema::GATEWAY, &schema::STORE, &schema::LOG] {
+    for section in [&schema::GATEWAY, &schema::STORE, &schema::ZEROIZE, &schema::LOG] {
         table(&mut out, section);
     }
     table(&mut out, &schema::BAND);

@@ -28,6 +28,8 @@ pub enum Form {
     HostPort,
     /// `mqtts://HOST[:PORT]` or `mqtt://HOST[:PORT]`.
     Url,
+    /// A switch: `gpio:/dev/gpiochip0:17`, `gpio-low:…` or `file:PATH`.
+    Line,
     /// Topic prefix: levels of letters, digits, `-`, `_` separated by `/`.
     Prefix,
 }
@@ -95,7 +97,9 @@ pub const GATEWAY: Section = Section {
             "keyfill",
             Form::Path,
             Required("\"gw1.keyfill\""),
-            "What this gateway received before the mission: roster, network key, its own keys. Keep it mode 0600.",
+            "What this gateway received before the mission: roster, network key, its own keys. Keep it mode 0600, or\n\
+             have it imported (`picketd --import-keyfill`): it then lies encrypted in the state folder, and the file\n\
+             is gone.",
         ),
         key(
             "state",
@@ -176,6 +180,30 @@ pub const STORE: Section = Section {
         Default("\"256MiB\""),
         "Room for envelopes in custody. A full gateway refuses custody; senders keep their messages.",
     )],
+};
+
+/// `[zeroize]`.
+pub const ZEROIZE: Section = Section {
+    header: "[zeroize]",
+    doc: "What destroys this gateway's keys by itself, beside `picketd --zeroize`. The wrapping key goes first, then the\n\
+          store; the gateway stops transmitting and ends with exit code 9. It cannot be undone.",
+    keys: &[
+        key(
+            "line",
+            Form::Line,
+            Unset("\"gpio-low:/dev/gpiochip0:17\""),
+            "A switch that zeroizes while it is closed: a line of a GPIO device (gpio-low: closed is low), or a file\n\
+             whose first byte is 1. It must be closed for a fifth of a second, as contacts bounce. Default: none.",
+        ),
+        key(
+            "dead_man",
+            Form::Span(HOUR, 365 * 24 * HOUR),
+            Unset("\"72h\""),
+            "Without `picket gateway alive` for this long the gateway zeroizes. Counted in powered-on time, and in\n\
+             believed wall time while it was off. A warning is logged for the last tenth of it, at most a day.\n\
+             Default: never.",
+        ),
+    ],
 };
 
 /// `[log]`.

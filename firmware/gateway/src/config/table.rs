@@ -177,6 +177,7 @@ fn expected(key: &Key) -> Problem {
         Form::Address => "\"IP:PORT\"".to_owned(),
         Form::HostPort => "\"HOST:PORT\"".to_owned(),
         Form::Url => "\"mqtts://HOST:PORT\", or \"mqtt://HOST:PORT\" for a bench".to_owned(),
+        Form::Line => "\"gpio:/dev/gpiochipN:LINE\", \"gpio-low:...\" or \"file:PATH\"".to_owned(),
         Form::Prefix => "topic levels of letters, digits, - and _, separated by /".to_owned(),
     };
     Problem::Value { key: key.name, expected }
@@ -207,6 +208,9 @@ fn check(key: &Key, value: &DeValue<'_>) -> Option<Value> {
         Form::Address => text?.parse().ok().map(Value::Address),
         Form::HostPort => host_port(text?).map(|_| Value::Text(text.unwrap_or_default().to_owned())),
         Form::Url => url(text?).map(|_| Value::Text(text.unwrap_or_default().to_owned())),
+        Form::Line => {
+            text?.parse::<picket_safe::line::Place>().ok().map(|_| Value::Text(text.unwrap_or_default().to_owned()))
+        }
         Form::Prefix => text.filter(|t| prefix(t)).map(|t| Value::Text(t.to_owned())),
     }
 }

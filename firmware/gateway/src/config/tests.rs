@@ -128,8 +128,16 @@ fn the_reference_is_a_valid_configuration_with_every_key_and_the_defaults_in_for
     let bare = parse(MINIMAL, Path::new("/")).unwrap();
     assert_eq!(config.gateway.drain, bare.gateway.drain);
     assert_eq!(config.store_bytes, bare.store_bytes);
-    let sections =
-        [&schema::ROOT, &schema::GATEWAY, &schema::STORE, &schema::LOG, &schema::BAND, &schema::LINK, &schema::UPLINK];
+    let sections = [
+        &schema::ROOT,
+        &schema::GATEWAY,
+        &schema::STORE,
+        &schema::ZEROIZE,
+        &schema::LOG,
+        &schema::BAND,
+        &schema::LINK,
+        &schema::UPLINK,
+    ];
     let kinds = schema::LINK_KINDS.iter().filter_map(|k| schema::of_kind(k));
     for key in sections.into_iter().chain(kinds).flat_map(|s| s.keys) {
         let shown = printed.lines().any(|l| l.trim_start_matches('#').starts_with(&format!("{} = ", key.name)));

@@ -28,9 +28,13 @@ fn each_kind_has_its_bytes() {
     assert_eq!(encode(&file, Padding::Off), [&[0x01, 0x5C, 1, 2, 3, 5], &b"a.txtxyz"[..]].concat());
     let cannot = Content { body: Body::CannotOpen { id }, ..text("") };
     assert_eq!(encode(&cannot, Padding::Off), [&[0x02, 0x5C, 1, 2, 3], &id.0[..]].concat());
+    let renewed = Content { body: Body::Renewed, ..text("") };
+    assert_eq!(encode(&renewed, Padding::Off), [0x0F, 0x5C, 1, 2, 3]);
     let again = Content { original: Some(id), ..text("hi") };
     assert_eq!(encode(&again, Padding::Off), [&[0x40, 0x5C, 1, 2, 3], &id.0[..], b"hi"].concat());
     let prekey = Some(Prekey { id: 64, key: PublicKey([2; 33]) });
+    let burning = Content { burn: Some(Lifetime(0x1E)), ..text("hi") };
+    assert_eq!(encode(&burning, Padding::Off), [0x10, 0x5C, 1, 2, 3, 0x1E, b'h', b'i']);
     let announcing = Content { prekey, ..text("hi") };
     assert_eq!(encode(&announcing, Padding::Off), [&[0x20, 0x5C, 1, 2, 3, 64], &[2; 33][..], b"hi"].concat());
 }
@@ -54,6 +58,7 @@ fn the_longest_body_fits_with_every_option_and_nothing_longer() {
     let full = Content {
         original: Some(MessageId([1; 8])),
         prekey: Some(Prekey { id: 65, key: PublicKey([3; 33]) }),
+        burn: Some(Lifetime(9)),
         body: Body::File { name: &name, bytes: &bytes },
         ..text("")
     };
@@ -71,7 +76,7 @@ fn what_is_not_well_formed_is_named() {
         (&[], DecodeError::Truncated.into()),
         (&[0, 1, 2, 3], DecodeError::Truncated.into()),
         (&[0x03, 0, 0, 0, 0], ContentError::Kind(3)),
-        (&[0x10, 0, 0, 0, 0], ContentError::Kind(16)),
+        (&[0x10, 0, 0, 0, 0], DecodeError::Truncated.into()),
         (&[0x00, 0, 0, 0, 0, 0xFF], ContentError::Text),
         (&[0x01, 0, 0, 0, 0, 2, b'.', b'.'], ContentError::Name),
         (&[0x02, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9], DecodeError::Trailing.into()),
@@ -97,16 +102,18 @@ proptest! {
     fn content_survives_and_has_one_form(
         lifetime: u8, sent in 0u32..0xFF_FFFF, known: bool,
         original in any::<Option<[u8; 8]>>(), prekey in prop::option::of((64u8..128, any::<[u8; 32]>())),
-        kind in 0..3, body in "\\PC{0,40}", pad in 0usize..4,
+        burn in any::<Option<u8>>(), kind in 0..4, body in "\\PC{0,40}", pad in 0usize..4,
     ) {
         let prekey = prekey.map(|(id, x)| Prekey { id, key: PublicKey([&[2], &x[..]].concat().try_into().unwrap()) });
         let body = match kind {
             0 => Body::Text(&body),
             1 => Body::File { name: "photo.jpg", bytes: body.as_bytes() },
-            _ => Body::CannotOpen { id: MessageId([lifetime; 8]) },
+            2 => Body::CannotOpen { id: MessageId([lifetime; 8]) },
+            _ => Body::Renewed,
         };
         let content = Content {
-            lifetime: Lifetime(lifetime), sent_s: known.then_some(sent), original: original.map(MessageId), prekey, body,
+            lifetime: Lifetime(lifetime), sent_s: known.then_some(sent), original: original.map(MessageId), prekey,
+            burn: burn.map(Lifetime), body,
         };
         let padding = [Padding::Off, Padding::Steps8, Padding::Steps16, Padding::Buckets][pad];
         let coded = encode(&content, padding);

@@ -1,9 +1,9 @@
 //! The holder of a home: one endpoint, its way to a gateway, and the clients it serves.
 
 use super::clients::{ClientId, Clients};
-use super::comparing;
 use super::protocol::{Load, Reach, Reply, Request};
 use super::way::{Happened, Ways};
+use super::{comparing, notes};
 use crate::error::{Exit, Failure};
 use crate::home::{Damage, State};
 use crate::limits;
@@ -17,8 +17,8 @@ use picket_node::gate::Emcon;
 use picket_roster::Roster;
 use picket_shell::clock::Clock;
 use picket_shell::random;
+use picket_wire::MessageId;
 use picket_wire::time::{Duration, Instant};
-use picket_wire::{MessageId, Precedence};
 use std::path::Path;
 use tokio::sync::mpsc;
 
@@ -225,18 +225,14 @@ impl Desk {
                 self.clients.tell_all(&Reply::Note(format!("{name} is gone; attaching again")));
                 self.set_reach(Reach::Trying);
             }
-            Event::ReceivedLate { id, from } => {
-                let from = self.endpoint.name_of(*from);
-                self.note(format!("message {id} from {from} came after its lifetime had ended; it is not shown"));
+            Event::ReceivedLate { .. }
+            | Event::CannotOpen { .. }
+            | Event::HomeRolledBack
+            | Event::PeerRenewed { .. } => {
+                if let Some(words) = notes::words(event, |index| self.endpoint.name_of(index)) {
+                    self.note(words);
+                }
             }
-            Event::CannotOpen { id, from } => {
-                let from = self.endpoint.name_of(*from);
-                self.note(format!("message {id} from {from} could not be opened; its sender is asked to seal it again"));
-            }
-            Event::HomeRolledBack => self.note(
-                "this home is older than the network remembers it (restored or copied); fresh keys are used from now on"
-                    .into(),
-            ),
             Event::Failed => {}
         }
     }
@@ -328,8 +324,12 @@ impl Desk {
         let now = self.clock.now();
         match request {
             Request::Ways(ways) => self.use_ways(client, &ways)?,
-            Request::Send { to, precedence, ttl_ms, load } => {
-                let id = self.compose(to, &precedence, ttl_ms, load)?;
+            Request::Send { to, precedence, ttl_ms, burn_ms, load } => {
+                let (ttl, burn) = (ttl_ms.map(Duration::from_millis), burn_ms.map(Duration::from_millis));
+                let precedence = precedence.parse().map_err(|e: picket_wire::precedence::NotAPrecedence| {
+                    Failure::usage(e.to_string(), "choose one of them")
+                })?;
+                let id = self.compose(Draft { to, precedence, ttl, burn, content: load.try_into()? })?;
                 self.clients.watch(client, id.to_string());
                 self.tell_states(id);
             }
@@ -374,6 +374,10 @@ impl Desk {
                 self.silence(&word)?;
                 self.clients.answer(client, Reply::Emcon(word));
             }
+            Request::Renew => {
+                let told = self.endpoint.renew(self.clock.now(), &mut dice).map_err(vault::failure)?;
+                self.clients.answer(client, Reply::Renewed(told));
+            }
             Request::Roster(path) => {
                 let reply = self.import(Path::new(&path))?;
                 self.clients.answer(client, reply);
@@ -414,12 +418,7 @@ impl Desk {
         Ok(())
     }
 
-    fn compose(&mut self, to: String, precedence: &str, ttl_ms: Option<u64>, load: Load) -> Result<MessageId, Failure> {
-        let precedence: Precedence = precedence.parse().map_err(|e: picket_wire::precedence::NotAPrecedence| {
-            Failure::usage(e.to_string(), "choose one of them")
-        })?;
-        let content = load.try_into()?;
-        let draft = Draft { to, precedence, ttl: ttl_ms.map(Duration::from_millis), content };
+    fn compose(&mut self, draft: Draft) -> Result<MessageId, Failure> {
         self.endpoint.compose(self.clock.now(), draft, &mut dice).map_err(|e| refusals::compose(&e))
     }
 

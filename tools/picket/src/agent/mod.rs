@@ -3,6 +3,7 @@
 mod clients;
 mod comparing;
 mod desk;
+mod notes;
 pub mod protocol;
 mod server;
 pub mod session;

@@ -27,7 +27,7 @@ pub struct Proof {
 }
 
 /// Version of this protocol.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What a message carries, on its way between processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub enum Request {
         precedence: String,
         /// Lifetime in milliseconds; the mission's longest when absent.
         ttl_ms: Option<u64>,
+        /// Lifetime once it is read, in milliseconds; as any other when absent.
+        burn_ms: Option<u64>,
         /// Content.
         load: Load,
     },
@@ -73,6 +75,8 @@ pub enum Request {
     Sent,
     /// Emission control, already written down in the home: follow it at once. Answered by [`Reply::Emcon`].
     Emcon(String),
+    /// The device was in other hands: fresh keys, and the members we know are told. Answered by [`Reply::Renewed`].
+    Renew,
     /// Put the roster in this file in force. Answered by [`Reply::Roster`].
     Roster(String),
     /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
@@ -137,6 +141,8 @@ pub enum Reply {
         /// Further parts follow.
         more: bool,
     },
+    /// So many members are told.
+    Renewed(usize),
     /// The roster in force.
     Roster {
         /// Its version.

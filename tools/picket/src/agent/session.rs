@@ -53,6 +53,9 @@ impl Session {
     /// # Errors
     /// [`Exit::Damaged`], usage when other ways are in use, internal when the holder does not answer.
     pub async fn open(home: &Home, via: &[Via], out: &Output) -> Result<Self, Failure> {
+        if let Some(warning) = picket_safe::locked::warning() {
+            out.warn(warning);
+        }
         let end = Instant::now() + limits::HOLDER_WAIT;
         let via: Vec<Via> = via.iter().cloned().map(Via::absolute).collect();
         loop {

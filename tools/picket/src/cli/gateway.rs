@@ -16,9 +16,22 @@ pub enum GatewayCommand {
     /// Show or order emission control: free, minimize, receive-only or silent.
     #[command(after_help = EMCON_HELP)]
     Emcon(EmconArgs),
+    /// Give the gateway a sign of life: its dead man's time begins anew.
+    Alive(ControlArgs),
     /// Put a newer roster in force.
     Roster(RosterToGatewayArgs),
+    /// Open a gateway's sealed keyfill with the keys `picket device new` made, for `picketd` to start from.
+    #[command(after_help = PROVISION_HELP)]
+    Provision(super::JoinArgs),
 }
+
+const PROVISION_HELP: &str = "\
+picketd holds nothing that could open a sealed keyfill; this step does, on the board, and leaves H/NAME.keyfill for it.
+A newer keyfill replaces the one before; an older one is refused.
+
+Example:
+  picket device new gw1 --kind gateway --home gw1      then bring gw1/request to the authority
+  picket gateway provision --home gw1 gw1.keyfill";
 
 /// Where the gateway's operator socket is.
 #[derive(Clone, Debug, Args)]

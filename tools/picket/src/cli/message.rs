@@ -13,9 +13,13 @@ The message is sealed and durable in the outbox when this returns; custody by a 
 for up to 5 s. With no gateway in reach the message stays queued (exit 0), and any later command
 that attaches delivers it.
 
+Messages of a short lifetime (up to an epoch, a day) are sealed under keys that are erased soon after
+it on every device, whether they arrived or not: up to 1 h within 10 minutes of that hour, and so on.
+
 Examples:
   picket send --home ./m/alpha --to bravo \"convoy at the bridge\"
   picket send --home ./m/alpha --to bravo --precedence flash --ttl 30m --wait delivered \"halt\"
+  picket send --home ./m/alpha --to bravo --ttl 1h --burn 30s \"the code is 4711\"
   date | picket send --home ./m/alpha --to bravo -
   picket send --home ./m/alpha --to bravo --file ./photo.jpg")]
 pub struct SendArgs {
@@ -31,6 +35,9 @@ pub struct SendArgs {
     /// Lifetime, for example 90s, 30m, 24h, 3d; without it the mission's longest, which is also the most.
     #[arg(long, value_name = "TIME")]
     pub ttl: Option<Span>,
+    /// Burn on reading: once read it lives this long at most, on both ends.
+    #[arg(long, value_name = "TIME")]
+    pub burn: Option<Span>,
     /// Send this file instead of a text; it is sealed whole, up to 64 KiB.
     #[arg(long, value_name = "F", conflicts_with = "text")]
     pub file: Option<PathBuf>,
@@ -96,6 +103,23 @@ pub struct ReadArgs {
 /// Arguments of `sent`.
 #[derive(Clone, Debug, Args)]
 pub struct SentArgs {
+    /// Home and way.
+    #[command(flatten)]
+    pub attach: AttachArgs,
+}
+
+/// Arguments of `recover`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+For a device that was lost and found, or whose home was copied. From now on nothing is sent from,
+and nobody you wrote with sends to, a key that was there before: whoever copied it cannot read on.
+Prekeys are also renewed without this, once in seven days or 200 messages between two who write to
+each other. It does not stop a copy that is used to write in your name: only the authority can,
+by revoking the device.
+
+Example:
+  picket recover --home ./m/alpha")]
+pub struct RecoverArgs {
     /// Home and way.
     #[command(flatten)]
     pub attach: AttachArgs,

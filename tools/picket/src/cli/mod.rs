@@ -1,6 +1,7 @@
 //! The command line: every flag defined once, with its help.
 
 mod gateway;
+mod home;
 mod message;
 mod provision;
 mod verify;
@@ -11,10 +12,12 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
-pub use message::{InboxArgs, Milestone, ReadArgs, SendArgs, SentArgs};
+pub use home::{DeadManArgs, DuressArgs, HomeCommand, HomeOnlyArgs, HomeProtectArgs, With, ZeroizeArgs};
+pub use message::{InboxArgs, Milestone, ReadArgs, RecoverArgs, SendArgs, SentArgs};
 pub use provision::{
-    DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionNewArgs, QuickstartArgs,
-    RadioOption, RosterCommand, RosterImportArgs,
+    DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionLogArgs, MissionNewArgs,
+    MissionShowArgs, ProtectArgs, QrArgs, QrOutArgs, QuickstartArgs, RadioOption, ReissueArgs, RemoveArgs,
+    RosterCommand, RosterImportArgs,
 };
 pub use verify::VerifyArgs;
 
@@ -65,6 +68,8 @@ pub enum Command {
     Device(DeviceCommand),
     /// Take the keyfill the authority made for this device.
     Join(JoinArgs),
+    /// Show a request, a sealed keyfill or a roster as QR codes.
+    Qr(QrArgs),
     /// Put a newer roster in force in a member's home.
     #[command(subcommand)]
     Roster(RosterCommand),
@@ -76,10 +81,17 @@ pub enum Command {
     Read(ReadArgs),
     /// List what was sent, how far each message is and why it waits.
     Sent(SentArgs),
+    /// After the device was in other hands: stop using every key it held, and tell those you write to.
+    Recover(RecoverArgs),
     /// Show or order emission control of this device: free, minimize, receive-only or silent.
     Emcon(DeviceEmconArgs),
     /// Compare a member's keys with what the member sees, and keep that they are the same.
     Verify(VerifyArgs),
+    /// Say or change how a home's keys are kept: TPM, passphrase or file, duress passphrase, dead man's time.
+    #[command(subcommand)]
+    Home(HomeCommand),
+    /// Destroy a home: its key first, then everything in it. Cannot be undone.
+    Zeroize(ZeroizeArgs),
     /// Ask a gateway for its status, queue and links, silence it, or give it a newer roster.
     #[command(subcommand)]
     Gateway(GatewayCommand),

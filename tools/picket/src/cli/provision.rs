@@ -1,6 +1,9 @@
 //! Arguments of provisioning.
 
 use super::{HomeArgs, ProtectionArgs};
+use crate::error::Failure;
+use crate::passphrase::{Protection, Source};
+use crate::provision::{Pin, Place, Unlock, protection};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,8 +15,18 @@ pub enum MissionCommand {
     Quickstart(QuickstartArgs),
     /// Make a mission: its authority, an empty roster and a CA for the broker.
     New(MissionNewArgs),
-    /// Enrol devices by their requests: a new roster, and a keyfill for each device.
+    /// Enrol devices by their requests: a new roster, and a keyfill sealed to each device.
     Enrol(EnrolArgs),
+    /// Show a mission: its authority, roster and stations. Needs no key.
+    Show(MissionShowArgs),
+    /// Sign the roster anew, and make new keyfills for some stations.
+    Reissue(ReissueArgs),
+    /// Remove stations from the roster.
+    Remove(RemoveArgs),
+    /// Put the authority's key under a new passphrase, or into a token.
+    Protect(ProtectArgs),
+    /// Show what the authority did; with --check, verify that the log is whole.
+    Log(MissionLogArgs),
 }
 
 /// Arguments of `mission quickstart`.
@@ -65,6 +78,13 @@ pub struct QuickstartArgs {
 
 /// Arguments of `mission new`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+The authority's key signs everything: keep DIR/authority offline, under a passphrase (stretched for about a
+second by Argon2id) or in a PKCS#11 token that it never leaves.
+
+Examples:
+  picket mission new ./m --name exercise
+  picket mission new ./m --name exercise --pkcs11 /usr/lib/softhsm/libsofthsm2.so --token hq --pin-file ./pin")]
 pub struct MissionNewArgs {
     /// Where; must be new or empty.
     pub dir: PathBuf,
@@ -74,25 +94,208 @@ pub struct MissionNewArgs {
     /// How the authority's keys are kept.
     #[command(flatten)]
     pub protection: ProtectionArgs,
+    /// Make the authority's key in the token with this label; it never leaves it.
+    #[arg(long, value_name = "LABEL", requires = "pkcs11", conflicts_with = "unprotected")]
+    pub token: Option<String>,
+    /// The token, if any.
+    #[command(flatten)]
+    pub module: TokenArgs,
+}
+
+/// How a token is reached.
+#[derive(Clone, Debug, Args)]
+pub struct TokenArgs {
+    /// PKCS#11 module of the token that holds the authority's key: code that this program loads.
+    #[arg(long, value_name = "MODULE", env = "PICKET_PKCS11", hide_env_values = true)]
+    pub pkcs11: Option<PathBuf>,
+    /// File whose first line is the token's PIN; without it a terminal is asked.
+    #[arg(long, value_name = "FILE", env = "PICKET_PIN_FILE", hide_env_values = true)]
+    pub pin_file: Option<PathBuf>,
+}
+
+/// How the authority's key is unlocked.
+#[derive(Clone, Debug, Args)]
+pub struct UnlockArgs {
+    /// File whose first line is the authority's passphrase; without it a terminal is asked.
+    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE", hide_env_values = true)]
+    pub passphrase_file: Option<PathBuf>,
+    /// The token, if any.
+    #[command(flatten)]
+    pub module: TokenArgs,
+}
+
+impl TokenArgs {
+    fn pin(&self) -> Pin {
+        Pin(Source { file: self.pin_file.clone() })
+    }
+}
+
+impl UnlockArgs {
+    /// What may be asked for.
+    #[must_use]
+    pub fn unlock(&self) -> Unlock {
+        Unlock {
+            passphrase: Source { file: self.passphrase_file.clone() },
+            module: self.module.pkcs11.clone(),
+            pin: self.module.pin(),
+        }
+    }
+}
+
+impl MissionNewArgs {
+    /// Where the new authority's key goes; asks for a passphrase where one is needed.
+    ///
+    /// # Errors
+    /// Usage, when there is no passphrase to be had.
+    pub fn place(&self) -> Result<Place, Failure> {
+        match (&self.token, &self.module.pkcs11) {
+            (Some(label), Some(module)) => {
+                Ok(Place::Token { module: module.clone(), label: label.clone(), pin: self.module.pin() })
+            }
+            (Some(_) | None, _) => protection(&self.protection).map(Place::File),
+        }
+    }
 }
 
 /// Arguments of `mission enrol`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Writes DIR/roster (the next version) and DIR/NAME.keyfill for each device; for a gateway also
-DIR/NAME.toml and its TLS certificate. Hand each device its keyfill, and all devices the new roster.
+Writes DIR/roster (the next version) and DIR/NAME.keyfill, sealed to its device, for each; for a gateway also
+DIR/NAME.toml and its TLS certificate. Hand each device its keyfill, and all devices the new roster. Nothing is
+half done when power fails: the next command finishes it and says so.
 
-Example:
-  picket mission enrol ./m alpha/request gw1/request")]
+Examples:
+  picket mission enrol ./m alpha/request gw1/request
+  picket mission enrol ./m --qr                        scan or paste the codes of one request, in any order
+  picket mission enrol ./m --qr alpha-1.png alpha-2.png alpha-3.png")]
 pub struct EnrolArgs {
     /// The mission.
     pub dir: PathBuf,
-    /// Requests, as `picket device new` writes them.
-    #[arg(required = true)]
+    /// Requests, as `picket device new` writes them; with --qr text files or PNG images of one request's codes.
+    #[arg(required_unless_present = "qr")]
     pub requests: Vec<PathBuf>,
-    /// File whose first line is the authority's passphrase; without it a terminal is asked.
-    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE", hide_env_values = true)]
-    pub passphrase_file: Option<PathBuf>,
+    /// Take one request as scanned codes: from files, or line by line from standard input.
+    #[arg(long)]
+    pub qr: bool,
+    /// How the authority's key is unlocked.
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
+}
+
+/// Arguments of `mission show`.
+#[derive(Clone, Debug, Args)]
+pub struct MissionShowArgs {
+    /// The mission.
+    pub dir: PathBuf,
+}
+
+/// Arguments of `mission reissue`.
+#[derive(Clone, Debug, Args)]
+pub struct ReissueArgs {
+    /// The mission.
+    pub dir: PathBuf,
+    /// Stations that get a new keyfill too, sealed to the keys they were enrolled with.
+    pub names: Vec<String>,
+    /// How the authority's key is unlocked.
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
+}
+
+/// Arguments of `mission remove`.
+#[derive(Clone, Debug, Args)]
+pub struct RemoveArgs {
+    /// The mission.
+    pub dir: PathBuf,
+    /// Stations.
+    #[arg(required = true)]
+    pub names: Vec<String>,
+    /// How the authority's key is unlocked.
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
+}
+
+/// Arguments of `mission protect`.
+#[derive(Clone, Debug, Args)]
+pub struct ProtectArgs {
+    /// The mission.
+    pub dir: PathBuf,
+    /// File whose first line is the new passphrase; without it a terminal is asked.
+    #[arg(long, value_name = "FILE")]
+    pub new_passphrase_file: Option<PathBuf>,
+    /// Move the key into the token with this label instead (a token may refuse a key from outside).
+    #[arg(long, value_name = "LABEL", requires = "pkcs11", conflicts_with = "new_passphrase_file")]
+    pub token: Option<String>,
+    /// How the authority's key is unlocked now.
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
+}
+
+impl ProtectArgs {
+    /// Where the key goes; asks for a passphrase where one is needed.
+    ///
+    /// # Errors
+    /// Usage, when there is no passphrase to be had.
+    pub fn place(&self) -> Result<Place, Failure> {
+        match (&self.token, &self.unlock.module.pkcs11) {
+            (Some(label), Some(module)) => {
+                Ok(Place::Token { module: module.clone(), label: label.clone(), pin: self.unlock.module.pin() })
+            }
+            (Some(_) | None, _) => {
+                let passphrase = Source { file: self.new_passphrase_file.clone() }.choose()?;
+                Ok(Place::File(Protection::Passphrase(passphrase)))
+            }
+        }
+    }
+}
+
+/// Arguments of `mission log`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Each entry names the hash of the one before and is signed by the authority; authority/audit.head says where the
+log ends. --check verifies all of it and names the first entry that does not hold. The folder as a whole can be
+replaced by an older copy of itself: rosters and keyfills that devices hold then carry higher numbers than the log.
+
+Examples:
+  picket mission log ./m
+  picket mission log ./m --check
+  picket mission log ./m --check --roster alpha/roster     against the authority of a roster from elsewhere")]
+pub struct MissionLogArgs {
+    /// The mission.
+    pub dir: PathBuf,
+    /// Verify chain, signatures and end.
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: the roster whose authority must have signed the log; DIR/roster otherwise.
+    #[arg(long, value_name = "FILE", requires = "check")]
+    pub roster: Option<PathBuf>,
+}
+
+/// How a file is shown as QR codes.
+#[derive(Clone, Debug, Args)]
+pub struct QrOutArgs {
+    /// Show the request as QR codes on the terminal.
+    #[arg(long)]
+    pub qr: bool,
+    /// Write the request's QR codes as PREFIX-1.png, PREFIX-2.png ….
+    #[arg(long, value_name = "PREFIX")]
+    pub qr_image: Option<PathBuf>,
+}
+
+/// Arguments of `qr`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Each code is a numbered part with a checksum over the whole; they are scanned in any order. With --json each part is a
+line of text, which any scanner gives too.
+
+Examples:
+  picket qr alpha/request
+  picket qr m/alpha.keyfill --image alpha              alpha-1.png, alpha-2.png …")]
+pub struct QrArgs {
+    /// A request, a sealed keyfill or a roster.
+    pub file: PathBuf,
+    /// Write PREFIX-1.png, PREFIX-2.png … instead of showing them.
+    #[arg(long, value_name = "PREFIX")]
+    pub image: Option<PathBuf>,
 }
 
 /// `picket device …`.
@@ -128,6 +331,9 @@ pub struct DeviceNewArgs {
     /// Days to make keys for.
     #[arg(long, default_value_t = picket_roster::limits::EPOCHS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub epochs: u16,
+    /// Show its request as codes.
+    #[command(flatten)]
+    pub codes: QrOutArgs,
 }
 
 /// Arguments of `join`.
@@ -136,8 +342,15 @@ pub struct JoinArgs {
     /// The home `picket device new` made.
     #[command(flatten)]
     pub home: HomeArgs,
-    /// The keyfill the authority made for this device.
-    pub keyfill: PathBuf,
+    /// The keyfill the authority made for this device; with --qr text files or PNG images of its codes.
+    #[arg(required_unless_present = "qr")]
+    pub keyfill: Vec<PathBuf>,
+    /// Take the keyfill as scanned codes: from files, or line by line from standard input.
+    #[arg(long)]
+    pub qr: bool,
+    /// Digits of the authority, as its people read them out (`picket mission show`); another one is refused.
+    #[arg(long, value_name = "DIGITS")]
+    pub authority: Option<String>,
 }
 
 /// `picket roster …`.

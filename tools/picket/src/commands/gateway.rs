@@ -6,7 +6,7 @@ use crate::error::{Exit, Failure};
 use crate::files;
 use crate::limits;
 use crate::output::{Output, table};
-use picket_node::operator::{LinkStatus, Queued, Reply, Request, Status};
+use picket_node::operator::{KeysStatus, LinkStatus, Queued, Reply, Request, Status};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -93,6 +93,7 @@ fn show_status(s: &Status, out: &Output) -> Result<(), Failure> {
         s.stored_bytes
     );
     text.push_str(&super::emcon::line(&s.emcon));
+    text.push_str(&keys_line(&s.keys));
     for uplink in &s.uplinks {
         text.push_str(&format!("uplink     {}: {}\n", uplink.name, uplink.state));
     }
@@ -102,6 +103,23 @@ fn show_status(s: &Status, out: &Output) -> Result<(), Failure> {
     out.say(text.trim_end())?;
     s.emcon.warnings.iter().for_each(|warning| out.warn(&format!("warning: {warning}")));
     Ok(())
+}
+
+fn keys_line(keys: &KeysStatus) -> String {
+    let mut text = match keys.kept.as_str() {
+        "clear" => "keys       in CLEAR, in the keyfill; seal them with `picketd --import-keyfill`\n".to_owned(),
+        "file" => "keys       NOT protected: the wrapping key lies in the state folder\n".to_owned(),
+        "tpm" => "keys       under this machine's TPM\n".to_owned(),
+        other => format!("keys       {other}\n"),
+    };
+    if let Some(left) = keys.dead_man_left_ms {
+        let near = if keys.warnings.iter().any(|w| w == "dead_man_near") { ", NEAR" } else { "" };
+        text.push_str(&format!(
+            "dead man   zeroizes in {}{near}, unless `picket gateway alive`\n",
+            short(left / 1_000)
+        ));
+    }
+    text
 }
 
 fn show_links(links: &[LinkStatus], out: &Output) -> Result<(), Failure> {

@@ -118,6 +118,7 @@ impl Shown {
             | Reply::Body { .. }
             | Reply::Marked
             | Reply::Emcon(_)
+            | Reply::Renewed(_)
             | Reply::Sent { .. }
             | Reply::Roster { .. }
             | Reply::Verify { .. }

@@ -2,9 +2,11 @@
 
 mod emcon;
 mod gateway;
+pub mod home;
 mod inbox;
 mod quality;
 mod read;
+mod recover;
 mod send;
 mod sent;
 mod silence;
@@ -24,6 +26,7 @@ pub use emcon::gateway_emcon;
 pub use gateway::{gateway, gateway_links, gateway_roster};
 pub use inbox::inbox;
 pub use read::read;
+pub use recover::recover;
 pub use send::send;
 pub use sent::sent;
 pub use silence::emcon;

@@ -43,9 +43,18 @@ async fn show_and_mark(args: &ReadArgs, session: &mut Session, out: &Output) -> 
     if to_terminal() && args.output.is_none() {
         out.say(&format!("{} ({}):", message.from, message.key))?;
     }
-    show(args, &load, out)?;
-    session.ask(Request::MarkRead(args.id.to_string())).await.map_err(|Gone| holder_ended())?;
-    await_reply(session, out, |reply| matches!(reply, Reply::Marked).then_some(())).await?;
+    // What burns is marked first: shown and not marked, it would live on.
+    if message.burn_s.is_some() {
+        check_place(args, &load, out)?;
+        mark(args, session, out).await?;
+        show(args, &load, out)?;
+    } else {
+        show(args, &load, out)?;
+        mark(args, session, out).await?;
+    }
+    if let Some(seconds) = message.burn_s {
+        out.warn(&format!("it burns: gone here and at its sender within {seconds} s"));
+    }
     message.state = "read".into();
     out.object(&message)?;
     let end = from_now(limits::CUSTODY_TRY);
@@ -54,6 +63,11 @@ async fn show_and_mark(args: &ReadArgs, session: &mut Session, out: &Output) -> 
         out.warn("no gateway in reach: the receipt goes out with the next command that attaches");
     }
     Ok(Exit::Done)
+}
+
+async fn mark(args: &ReadArgs, session: &mut Session, out: &Output) -> Result<(), Failure> {
+    session.ask(Request::MarkRead(args.id.to_string())).await.map_err(|Gone| holder_ended())?;
+    await_reply(session, out, |reply| matches!(reply, Reply::Marked).then_some(())).await
 }
 
 async fn fetch(args: &ReadArgs, session: &mut Session, out: &Output) -> Result<(InboxRow, Load), Failure> {
@@ -83,11 +97,24 @@ fn show(args: &ReadArgs, load: &Load, out: &Output) -> Result<(), Failure> {
         (Load::File { hex, .. }, None) if !out.json && (args.output.is_some() || !to_terminal()) => {
             out.raw(&bytes(hex)?)
         }
-        (Load::File { name, .. }, None) => Err(Failure::usage(
-            format!("{} is the file {}; it was not marked read", args.id, plain(name)),
-            format!("say where to put it: picket read {} --output PATH", args.id),
-        )),
+        (Load::File { name, .. }, None) => Err(no_place(args, name)),
     }
+}
+
+/// A file that is to be shown on a terminal, or under `--json`, needs a place.
+fn check_place(args: &ReadArgs, load: &Load, out: &Output) -> Result<(), Failure> {
+    let shown = args.output.is_some() || (!out.json && !to_terminal());
+    match load {
+        Load::File { name, .. } if !shown => Err(no_place(args, name)),
+        Load::File { .. } | Load::Text(_) => Ok(()),
+    }
+}
+
+fn no_place(args: &ReadArgs, name: &str) -> Failure {
+    Failure::usage(
+        format!("{} is the file {}; it was not marked read", args.id, plain(name)),
+        format!("say where to put it: picket read {} --output PATH", args.id),
+    )
 }
 
 fn save(path: &Path, bytes: &[u8], out: &Output) -> Result<(), Failure> {

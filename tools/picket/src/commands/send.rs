@@ -62,6 +62,7 @@ impl Sending<'_> {
             to: self.args.to.clone(),
             precedence: self.args.precedence.name().into(),
             ttl_ms: self.args.ttl.map(|t| u64::try_from(t.0.as_millis()).unwrap_or(u64::MAX)),
+            burn_ms: self.args.burn.map(|t| u64::try_from(t.0.as_millis()).unwrap_or(u64::MAX)),
             load,
         };
         while self.id.is_none() {

@@ -1,21 +1,24 @@
-//! A member's home folder: keys, sessions and mailbox, all under one master key.
+//! A member's home folder: keys, sessions and mailbox, all under one data key.
 //!
 //! ```text
-//! H/home.key      master key, wrapped under the passphrase (see `passphrase`)
+//! H/home.key      the data key, wrapped: TPM, passphrase or file (spec §75.1); also says that a wipe has begun
+//! H/alive         when its owner was last here, where a dead man's time is set (see `home::alive`)
 //! H/state/        durable table, names and values encrypted (see `home::cipher`); its lock says who holds the home
 //! H/agent.sock    while somebody holds the home: how others hand over their work
 //! H/request       what the authority needs to enrol this device
 //! ```
 
+pub mod alive;
 mod cipher;
+pub mod key;
+mod rollback;
 mod state;
+pub mod wiping;
 
 use crate::error::{Exit, Failure};
-use crate::files::{self, Access};
-use crate::passphrase::{self, Protection, Source};
-use picket_shell::random;
+use crate::files;
+use crate::passphrase::{Protection, Source};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 pub use cipher::{Cipher, Forged};
 pub use state::{Damage, Opened, State, StateError};
@@ -24,6 +27,8 @@ pub use state::{Damage, Opened, State, StateError};
 pub struct Home {
     path: PathBuf,
     cipher: std::sync::Arc<Cipher>,
+    /// Indices in the TPM, where the key is under one.
+    nv: Option<(u32, u32)>,
 }
 
 impl Home {
@@ -32,31 +37,28 @@ impl Home {
     /// # Errors
     /// Usage, when the folder is not empty.
     pub fn create(path: &Path, protection: &Protection) -> Result<Self, Failure> {
+        wiping::resume(path)?;
         files::empty_folder(path)?;
-        let mut master = Zeroizing::new([0; 32]);
-        random::fill(master.as_mut()).map_err(|e| Failure::internal(e.to_string()))?;
-        let wrapped = passphrase::wrap(passphrase::HOME, protection, master.as_ref())?;
-        files::write(&path.join(KEY), &wrapped, Access::Secret)?;
-        let home = Self::with(path, &master);
+        let data = key::create(path, protection)?;
+        let home = Self::with(path, &data, None)?;
         State::create(&path.join(STATE), home.cipher_handle())?;
         Ok(home)
     }
 
-    /// Opens the key of an existing home, asking for its passphrase if it has one.
+    /// Opens the key of an existing home, asking for its passphrase if it has one. A wipe that has begun is finished
+    /// first; a duress passphrase, or a dead man's time that is over, wipes the home.
     ///
     /// # Errors
     /// [`Exit::Locked`], [`Exit::Damaged`]; usage when there is no home.
     pub fn unlock(path: &Path, source: &Source) -> Result<Self, Failure> {
-        let key = path.join(KEY);
-        if !key.exists() {
+        wiping::resume(path)?;
+        if !path.join(KEY).exists() {
             return Err(no_home(path));
         }
-        let master = passphrase::unwrap_file(passphrase::HOME, &key, source)?;
-        let master: &[u8; 32] = master
-            .as_slice()
-            .try_into()
-            .map_err(|_| Failure::damaged(format!("{} is damaged", key.display()), "restore it from a copy"))?;
-        Ok(Self::with(path, master))
+        alive::check(path)?;
+        let (data, nv) = key::unlock(path, source)?;
+        alive::note(path)?;
+        Self::with(path, &data, nv)
     }
 
     /// Its folder.
@@ -82,7 +84,11 @@ impl Home {
     /// # Errors
     /// [`StateError::Held`] when another process has it; otherwise a failure.
     pub fn open(&self) -> Result<Opened, StateError> {
-        State::open(&self.path.join(STATE), std::sync::Arc::clone(&self.cipher))
+        let mut opened = State::open(&self.path.join(STATE), std::sync::Arc::clone(&self.cipher))?;
+        if let Some(nv) = self.nv {
+            rollback::check(&mut opened, nv).map_err(StateError::Failed)?;
+        }
+        Ok(opened)
     }
 
     /// Takes hold of the state where nobody else can be expected to have it.
@@ -99,12 +105,13 @@ impl Home {
         })
     }
 
-    fn with(path: &Path, master: &[u8; 32]) -> Self {
-        Self { path: path.to_owned(), cipher: std::sync::Arc::new(Cipher::new(master)) }
+    fn with(path: &Path, data: &[u8; 32], nv: Option<(u32, u32)>) -> Result<Self, Failure> {
+        let cipher = Cipher::new(data).map_err(|e| Failure::internal(format!("no memory for keys: {e}")))?;
+        Ok(Self { path: path.to_owned(), cipher: std::sync::Arc::new(cipher), nv })
     }
 }
 
-/// Name of the wrapped master key.
+/// Name of the key file.
 pub const KEY: &str = "home.key";
 /// Name of the state's folder.
 pub const STATE: &str = "state";
@@ -113,7 +120,7 @@ pub const SOCKET: &str = "agent.sock";
 /// Name of the request to be enrolled.
 pub const REQUEST: &str = "request";
 
-fn no_home(path: &Path) -> Failure {
+pub(crate) fn no_home(path: &Path) -> Failure {
     Failure::new(
         Exit::Usage,
         format!("{} is not a member's home", path.display()),

@@ -2,25 +2,47 @@
 //!
 //! ```text
 //! DIR/roster               the signed roster, public
-//! DIR/authority/           the authority's keys (wrapped under its passphrase): keep this folder offline
+//! DIR/authority/           keep this folder offline
+//!   authority.key          the authority's keys, under a passphrase or a token's key (see `keyring`)
+//!   audit.log, audit.head  what the authority did, chained and signed; where that ends (see `ledger`)
+//!   pending                an act on its way, while it is written; whoever comes next finishes it
 //! DIR/tls/                 a CA for the broker, the broker's certificate, one certificate for each gateway
-//! DIR/NAME.keyfill         what each enrolled device receives
+//! DIR/NAME.keyfill         what each enrolled device receives, sealed to it (in clear for gateways of a quickstart)
 //! DIR/NAME.toml            a ready configuration for each gateway
 //! DIR/MEMBER/              homes, after quickstart only
 //! ```
 
+mod acts;
+mod codes;
 mod config;
 pub mod device;
+mod keyring;
+mod ledger;
+mod log;
 mod mission;
+mod pkcs11;
 mod quickstart;
+mod scan;
 mod tls;
 
 use crate::error::Failure;
 use picket_roster::limits::NAME_MAX;
+use picket_roster::{Digits, PublicKey};
 use picket_wire::time::Wall;
+use sha2::{Digest, Sha256};
 
-pub use mission::{enrol, new};
+pub use acts::{protect, reissue, remove, show};
+pub use codes::qr;
+pub use keyring::{Place, Unlock};
+pub use log::log;
+pub use mission::{enrol, new, protection};
+pub use pkcs11::Pin;
 pub use quickstart::quickstart;
+
+/// An authority as people compare it: its public key's SHA-256, as eight groups of five digits (spec §30.11).
+fn authority_digits(key: &PublicKey) -> String {
+    Digits(&Sha256::digest(key.0).into()).to_string()
+}
 
 /// A name that can be a file's: what the roster takes, and nothing a shell or a configuration would stumble over.
 ///

@@ -2,7 +2,8 @@
 
 use super::check_name;
 use super::device::{self, NewDevice};
-use super::mission::{Enrolment, Mission, protection};
+use super::keyring::Place;
+use super::mission::{Enrolment, Handover, Mission, protection};
 use crate::cli::QuickstartArgs;
 use crate::error::Failure;
 use crate::home::Home;
@@ -24,7 +25,8 @@ pub fn quickstart(args: &QuickstartArgs, out: &Output) -> Result<(), Failure> {
     check(args)?;
     let protection = protection(&args.protection)?;
     let dir = args.dir.as_path();
-    let mut mission = Mission::create(dir, &args.name, &protection, args.broker.as_deref().and_then(host_of))?;
+    let place = Place::File(protection.clone());
+    let mut mission = Mission::create(dir, &args.name, &place, args.broker.as_deref().and_then(host_of))?;
     mission.draft_mut().epoch_seconds = args.epoch_seconds.unwrap_or(mission.draft_mut().epoch_seconds);
     mission.draft_mut().max_delay_s = args.max_delay.unwrap_or(mission.draft_mut().max_delay_s);
     let members = args.members.iter().map(|name| NewDevice::make(name, Kind::Member, EPOCHS_DEFAULT));
@@ -34,13 +36,12 @@ pub fn quickstart(args: &QuickstartArgs, out: &Output) -> Result<(), Failure> {
     for device in &devices {
         let request = DeviceRequest::verify(&device.request)
             .map_err(|e| Failure::internal(format!("the request just made: {e}")))?;
-        enrolments.push(Enrolment { request, secrets: Some(&device.secrets) });
+        enrolments.push(Enrolment { request, bytes: &device.request, secrets: Some(&device.secrets) });
     }
-    let (roster, enrolled) = mission.enrol(&enrolments)?;
-    for (n, device) in enrolled.iter().enumerate() {
+    let signing = mission.enrol(&enrolments, Handover::Clear)?;
+    for (n, device) in signing.devices.iter().enumerate() {
         match device.kind {
             Kind::Gateway => {
-                mission.write_keyfill(device)?;
                 let radio = args.radio.iter().find(|r| r.gateway == device.name);
                 mission.write_gateway(&device.name, args.broker.as_deref(), radio)?;
             }
@@ -50,7 +51,7 @@ pub fn quickstart(args: &QuickstartArgs, out: &Output) -> Result<(), Failure> {
             }
         }
     }
-    mission.write_roster(&roster)?;
+    mission.commit_with(&signing, |device| device.kind == Kind::Gateway)?;
     report(args, out)
 }
 
@@ -104,6 +105,10 @@ fn report(args: &QuickstartArgs, out: &Output) -> Result<(), Failure> {
     if args.protection.unprotected {
         out.warn("the keys are NOT protected by a passphrase: whoever copies these files can read every message");
     }
+    out.warn(
+        "A BENCH MISSION: this machine made every device's keys, and gateways' keyfills lie in clear files. For a real one \
+         use `picket mission new` and `picket device new`: keyfills are sealed there",
+    );
     let gateway = |n: usize| args.gateways.get(n % args.gateways.len().max(1)).map_or("gw", String::as_str);
     let mut text =
         format!("Mission {} is in {dir}.\n  next: start the gateways, each in a terminal of its own\n", args.name);
