@@ -260,7 +260,7 @@ impl DeviceSecrets {
         let (agreement, _) = derive_key_pair(seed(b"IK", 0).as_ref())?;
         let mut made = Self {
             identity: IdentitySecret(*identity),
-            agreement: AgreementSecret(*agreement),
+            agreement: AgreementSecret::from_bytes(&agreement)?,
             first_epoch: 0,
             count: epochs,
             seeds: [const { EpochSeeds::ERASED }; EPOCHS_MAX],
@@ -348,7 +348,7 @@ impl DeviceSecrets {
         let mut w = Writer::new(out);
         w.put(&file::SECRETS.header())?;
         w.put(&self.identity.0)?;
-        w.put(&self.agreement.0)?;
+        w.put(self.agreement.to_bytes().as_ref())?;
         w.put(&self.first_epoch.to_be_bytes())?;
         w.put(&self.count.to_be_bytes())?;
         for seeds in self.seeds.iter().take(usize::from(self.count)) {

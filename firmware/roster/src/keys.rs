@@ -30,7 +30,12 @@ pub struct IdentitySecret(pub(crate) [u8; 32]);
 
 /// IK: the ECDH identity key of a device, apart from [`IdentitySecret`]. Erased on drop, never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct AgreementSecret(pub(crate) [u8; 32]);
+pub struct AgreementSecret {
+    secret: [u8; 32],
+    /// Kept beside it: every session that is set up needs it, and making it costs as much as an exchange.
+    #[zeroize(skip)]
+    public: PublicKey,
+}
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,21 +142,22 @@ impl AgreementSecret {
     /// # Errors
     /// [`BadKey`] for zero and for what is not below the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
-        checked_scalar(bytes).map(Self)
+        let secret = checked_scalar(bytes)?;
+        Ok(Self { secret, public: public_of(&secret)? })
     }
 
     /// Its 32 bytes, to be kept under the device's vault key.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0)
+        Zeroizing::new(self.secret)
     }
 
     /// Public half.
     ///
     /// # Errors
     /// Never for a value of this type; kept as a value rather than a panic.
-    pub fn public(&self) -> Result<PublicKey, BadKey> {
-        public_of(&self.0)
+    pub const fn public(&self) -> Result<PublicKey, BadKey> {
+        Ok(self.public)
     }
 }
 
@@ -166,7 +172,7 @@ pub fn link_key(
     mission: MissionId,
     generation: u8,
 ) -> Result<LinkKey, BadKey> {
-    let shared = ecdh(&own.0, &peer.0)?;
+    let shared = ecdh(&own.secret, &peer.0)?;
     let hk = Hkdf::<Sha256>::new(Some(&mission.0), shared.as_ref());
     let mut key = LinkKey([0; 32]);
     hk.expand_multi_info(&[b"PICKET-link", &[generation]], &mut key.0).map_err(|_| BadKey)?;

@@ -15,6 +15,7 @@
 //!
 //! No clock and no randomness of its own: both are arguments.
 
+mod cost;
 pub mod deadman;
 pub mod disk;
 pub mod harden;

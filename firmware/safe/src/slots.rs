@@ -4,17 +4,18 @@
 //! passphrase. Nobody can tell which without a passphrase.
 
 use crate::Draw;
+use crate::cost::stretch;
 use crate::limits;
 use crate::locked::Locked;
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use argon2::{Algorithm, Argon2, Params, Version};
 use core::fmt;
-use core::time::Duration;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
+
+pub use crate::cost::{Cost, tune};
 
 /// Length of a key file.
 pub const LEN: usize = 512;
@@ -56,17 +57,6 @@ pub enum Protection {
     Passphrase = 1,
     /// In a TPM; this file holds the other half.
     Tpm = 2,
-}
-
-/// Argon2id's cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cost {
-    /// Memory in KiB.
-    pub memory: u32,
-    /// Passes.
-    pub passes: u32,
-    /// Lanes.
-    pub lanes: u32,
 }
 
 /// Why a key file cannot be used.
@@ -433,35 +423,6 @@ pub fn header(bytes: &[u8]) -> (Option<Owner>, Protection, Cost, (u32, u32)) {
     let at = |at| if bytes.len() == LEN { word_of(bytes, at) } else { 0 };
     let cost = Cost { memory: at(ARGON.start), passes: at(ARGON.start + 4), lanes: at(ARGON.start + 8) };
     (owner, protection, cost, (at(NV.start), at(NV.start + 4)))
-}
-
-/// Finds the cost at which an unlock takes about `target` on this machine, in bounded memory. `clock` is monotonic.
-///
-/// # Errors
-/// [`SlotsError::System`], when there is no memory.
-pub fn tune(target: Duration, available_kib: u64, clock: &mut dyn FnMut() -> Duration) -> Result<Cost, SlotsError> {
-    let spare = u32::try_from(available_kib / 4).unwrap_or(u32::MAX);
-    let mut cost = Cost { memory: spare.clamp(limits::ARGON2_MEMORY_MIN, limits::ARGON2_MEMORY), passes: 1, lanes: 1 };
-    let begin = clock();
-    stretch(b"how fast is this machine", &[0; 16], cost)?;
-    let one = clock().saturating_sub(begin).as_micros().max(1);
-    if one > 2 * target.as_micros() {
-        let share = u128::from(cost.memory) * target.as_micros() / one;
-        cost.memory = u32::try_from(share).unwrap_or(u32::MAX).clamp(limits::ARGON2_MEMORY_MIN, cost.memory);
-    } else {
-        let passes = u32::try_from((target.as_micros() + one / 2) / one).unwrap_or(u32::MAX);
-        cost.passes = passes.clamp(1, limits::ARGON2_PASSES_MAX);
-    }
-    Ok(cost)
-}
-
-fn stretch(passphrase: &[u8], salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, SlotsError> {
-    let params = Params::new(cost.memory, cost.passes, cost.lanes, Some(32)).map_err(|_| SlotsError::Damaged)?;
-    let mut key = Zeroizing::new([0; 32]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(passphrase, salt, key.as_mut())
-        .map_err(|_| SlotsError::System)?;
-    Ok(key)
 }
 
 fn cipher(n: usize, wrapping: &[u8; 32]) -> Aes256Gcm {

@@ -10,6 +10,7 @@ use crate::receive::ReceiveSession;
 use crate::send::SendSession;
 use crate::session::{Local, Peer};
 use core::fmt;
+use picket_roster::keys::derive_key_pair;
 use picket_roster::{DeviceSecrets, EpochSeeds, Kind, PairingSecret, Psk, Roster};
 use picket_wire::Index;
 
@@ -147,6 +148,7 @@ pub fn activate<'p, B: AsRef<[u8]>, E>(
     let mut emit = |change| sink(change).map_err(ActivateError::Sink);
     for epoch in from.max(oldest)..=to {
         let Some(seeds) = before.secrets.seeds(epoch) else { continue };
+        let secret_r = seeds.r().and_then(|seed| derive_key_pair(seed).ok()).map(|(secret, _)| secret);
         for (peer, psk) in peers.clone() {
             let known = have(peer, epoch);
             begin(
@@ -155,7 +157,7 @@ pub fn activate<'p, B: AsRef<[u8]>, E>(
                 peer,
                 psk,
                 epoch,
-                &Begin { receive: !known, send: epoch == to },
+                &Begin { receive: secret_r.as_deref().filter(|_| !known), send: epoch == to },
                 &mut done,
                 &mut emit,
             )?;
@@ -202,8 +204,9 @@ pub fn early<B: AsRef<[u8]>>(
     ReceiveSession::pre_placed(&before.local, &peer, epoch, seed, &keys.e, &psk).map_err(EarlyError::Setup)
 }
 
-struct Begin {
-    receive: bool,
+struct Begin<'s> {
+    /// Own private R, where a receive session begins.
+    receive: Option<&'s [u8; 32]>,
     send: bool,
 }
 
@@ -215,7 +218,7 @@ fn begin<B: AsRef<[u8]>, E>(
     peer: Index,
     psk: &Psk,
     epoch: u32,
-    what: &Begin,
+    what: &Begin<'_>,
     done: &mut Activated,
     emit: &mut impl FnMut(Change) -> Result<(), ActivateError<E>>,
 ) -> Result<(), ActivateError<E>> {
@@ -225,8 +228,8 @@ fn begin<B: AsRef<[u8]>, E>(
         return Ok(());
     };
     let peer = Peer { index: peer, agreement: station.agreement };
-    if let (true, Some(seed)) = (what.receive, seeds.r()) {
-        match ReceiveSession::pre_placed(&before.local, &peer, epoch, seed, &keys.e, &psk) {
+    if let Some(secret) = what.receive {
+        match ReceiveSession::pre_placed_by(&before.local, &peer, epoch, secret, &keys.e, &psk) {
             Ok(session) => {
                 done.receive += 1;
                 emit(Change::Receive(session))?;

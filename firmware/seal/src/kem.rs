@@ -10,8 +10,7 @@ use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::DhP256HkdfSha256 as Kem;
 use hpke::rand_core::{TryCryptoRng, TryRng};
-use hpke::{Deserializable, Kem as _, OpModeR, OpModeS, PskBundle, Serializable};
-use picket_roster::keys::derive_key_pair;
+use hpke::{Deserializable, OpModeR, OpModeS, PskBundle, Serializable};
 use picket_roster::{AgreementSecret, BadKey, PublicKey};
 use picket_wire::envelope::Encapsulated;
 use zeroize::Zeroizing;
@@ -64,7 +63,7 @@ pub(crate) fn sender_roots(
     psk: &[u8; 32],
 ) -> Result<(Roots, PublicKey), SetupError> {
     let secret = private(&own.to_bytes())?;
-    let public_own = Kem::sk_to_pk(&secret);
+    let public_own = public(&own.public()?)?;
     let psk_id = id.epoch.to_be_bytes();
     let bundle = PskBundle::new(psk, &psk_id).map_err(|_| SetupError::Hpke)?;
     let mode = OpModeS::<Kem>::AuthPsk((secret, public_own), bundle);
@@ -76,20 +75,19 @@ pub(crate) fn sender_roots(
     Ok((roots, compress(&enc.to_bytes())?))
 }
 
-/// The roots as the receiver derives them from the seed of its R or P key.
+/// The roots as the receiver derives them from its R or P key.
 pub(crate) fn receiver_roots(
     id: &SessionId,
-    seed: &[u8; 32],
+    own: &[u8; 32],
     enc: &PublicKey,
     sender: &PublicKey,
     psk: &[u8; 32],
 ) -> Result<Roots, SetupError> {
-    let (secret, _) = derive_key_pair(seed)?;
     let psk_id = id.epoch.to_be_bytes();
     let bundle = PskBundle::new(psk, &psk_id).map_err(|_| SetupError::Hpke)?;
     let mode = OpModeR::<Kem>::AuthPsk(public(sender)?, bundle);
     let enc = EncH::from_bytes(&enc.uncompressed()?).map_err(|_| SetupError::Key)?;
-    let ctx = hpke::setup_receiver::<AesGcm256, HkdfSha256, Kem>(&mode, &private(&secret)?, &enc, &id.info())
+    let ctx = hpke::setup_receiver::<AesGcm256, HkdfSha256, Kem>(&mode, &private(own)?, &enc, &id.info())
         .map_err(|_| SetupError::Hpke)?;
     roots(|info, out| ctx.export(info, out).map_err(|_| SetupError::Hpke))
 }

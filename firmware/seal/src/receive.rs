@@ -9,6 +9,7 @@ use crate::session::{Local, Peer, SessionId, StateError};
 use core::fmt;
 use heapless::Vec;
 use picket_roster::codec::{Reader, Writer};
+use picket_roster::keys::derive_key_pair;
 use picket_roster::{DecodeError, PublicKey};
 use picket_wire::Identity;
 use picket_wire::envelope::{Encapsulated, Envelope};
@@ -128,8 +129,20 @@ impl ReceiveSession {
         peer_e: &PublicKey,
         psk: &[u8; 32],
     ) -> Result<Self, SetupError> {
+        Self::pre_placed_by(local, peer, epoch, &derive_key_pair(seed_r)?.0, peer_e, psk)
+    }
+
+    /// The same from the private key itself: one serves the sessions of all peers.
+    pub(crate) fn pre_placed_by(
+        local: &Local<'_>,
+        peer: &Peer,
+        epoch: u32,
+        secret_r: &[u8; 32],
+        peer_e: &PublicKey,
+        psk: &[u8; 32],
+    ) -> Result<Self, SetupError> {
         let id = SessionId { mission: local.mission, from: peer.index, to: local.index, epoch, sid: 0 };
-        let Roots { chain, lanes } = receiver_roots(&id, seed_r, peer_e, &peer.agreement, psk)?;
+        let Roots { chain, lanes } = receiver_roots(&id, secret_r, peer_e, &peer.agreement, psk)?;
         Ok(Self { lanes: Some(lanes), ..Self::new(id, None, chain) })
     }
 
@@ -151,7 +164,8 @@ impl ReceiveSession {
             return Err(SetupError::Session);
         }
         let id = SessionId { mission: local.mission, from: peer.index, to: local.index, epoch, sid };
-        let Roots { chain, .. } = receiver_roots(&id, prekey_seed, &from_extension(enc), &peer.agreement, psk)?;
+        let Roots { chain, .. } =
+            receiver_roots(&id, &derive_key_pair(prekey_seed)?.0, &from_extension(enc), &peer.agreement, psk)?;
         Ok(Self::new(id, Some(*enc), chain))
     }
 

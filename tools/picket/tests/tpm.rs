@@ -2,68 +2,16 @@
 #![cfg(feature = "tpm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use picket_safe::tpm::VARIABLE;
-use std::net::{TcpListener, TcpStream};
+#[path = "../../../firmware/safe/tests/common/swtpm.rs"]
+mod swtpm;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
+use swtpm::Tpm;
 
-/// A TPM of its own, gone when dropped.
-struct Tpm {
-    child: Child,
-    name: String,
-}
-
-impl Tpm {
-    fn start(state: &Path) -> Self {
-        std::fs::create_dir_all(state).unwrap();
-        let port = free_pair();
-        let child = Command::new("swtpm")
-            .args(["socket", "--tpm2", "--flags", "startup-clear,not-need-init"])
-            .args(["--tpmstate", &format!("dir={}", state.display())])
-            .args(["--server", &format!("type=tcp,port={port}")])
-            .args(["--ctrl", &format!("type=tcp,port={}", port + 1)])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("swtpm runs (package swtpm)");
-        let end = Instant::now() + Duration::from_secs(20);
-        // Its control port: a connection to the other one would be taken for its one client.
-        while TcpStream::connect(("127.0.0.1", port + 1)).is_err() {
-            assert!(Instant::now() < end, "swtpm does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, name: format!("swtpm:host=127.0.0.1,port={port}") }
-    }
-
-    fn picket(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_picket"))
-            .args(args)
-            .env(VARIABLE, &self.name)
-            .env("TSS2_LOG", "all+none")
-            .env_remove("PICKET_PASSPHRASE_FILE")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
-    }
-}
-
-impl Drop for Tpm {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Two neighbouring ports that are free now.
-fn free_pair() -> u16 {
-    (0..100)
-        .find_map(|_| {
-            let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-            let next = port.checked_add(1)?;
-            TcpListener::bind(("127.0.0.1", next)).ok().map(|_| port)
-        })
-        .unwrap()
+/// Runs the tool beside this TPM.
+fn picket(tpm: &Tpm, args: &[&str]) -> Output {
+    tpm.command(env!("CARGO_BIN_EXE_picket")).args(args).env_remove("PICKET_PASSPHRASE_FILE").output().unwrap()
 }
 
 fn code(output: &Output) -> i32 {
@@ -92,14 +40,14 @@ impl Bench {
         let home = dir.join("alpha");
         let line =
             ["mission", "quickstart", text(&dir), "--members", "alpha,bravo", "--gateways", "gw1", "--unprotected"];
-        assert_eq!(code(&tpm.picket(&line)), 0);
-        let done = tpm.picket(&["home", "protect", "--with", "tpm", "--home", text(&home)]);
+        assert_eq!(code(&picket(&tpm, &line)), 0);
+        let done = picket(&tpm, &["home", "protect", "--with", "tpm", "--home", text(&home)]);
         assert_eq!(code(&done), 0, "{}", said(&done));
         Self { tmp, home, tpm }
     }
 
     fn send(&self, tpm: &Tpm) -> Output {
-        tpm.picket(&["send", "--home", text(&self.home), "--to", "bravo", "hello"])
+        picket(tpm, &["send", "--home", text(&self.home), "--to", "bravo", "hello"])
     }
 
     fn copy(&self, to: &str) -> PathBuf {
@@ -113,7 +61,7 @@ impl Bench {
 #[test]
 fn a_home_under_a_tpm_opens_beside_it_only_and_no_copy_opens_after_a_zeroize() {
     let bench = Bench::new();
-    let status = bench.tpm.picket(&["home", "status", "--home", text(&bench.home)]);
+    let status = picket(&bench.tpm, &["home", "status", "--home", text(&bench.home)]);
     assert!(said(&status).contains("TPM"), "{}", said(&status));
     assert_eq!(code(&bench.send(&bench.tpm)), 0);
     let other = Tpm::start(&bench.tmp.path().join("other"));
@@ -121,10 +69,10 @@ fn a_home_under_a_tpm_opens_beside_it_only_and_no_copy_opens_after_a_zeroize() {
     assert!(code(&refused) == 7 && said(&refused).contains("another machine"), "{}", said(&refused));
     // Whoever kept the folder, beside the very TPM that made it: after a zeroize it opens nowhere.
     let kept = bench.copy("kept");
-    let done = bench.tpm.picket(&["zeroize", "--yes", "--home", text(&bench.home)]);
+    let done = picket(&bench.tpm, &["zeroize", "--yes", "--home", text(&bench.home)]);
     assert_eq!(code(&done), 0, "{}", said(&done));
     assert!(!said(&done).contains("still has its half"), "{}", said(&done));
-    let gone = bench.tpm.picket(&["sent", "--home", text(&kept)]);
+    let gone = picket(&bench.tpm, &["sent", "--home", text(&kept)]);
     assert_eq!(code(&gone), 7, "{}", said(&gone));
 }
 
@@ -146,7 +94,7 @@ fn a_home_that_was_put_back_is_known_by_the_tpms_counter() {
 #[test]
 fn leaving_the_tpm_keeps_the_home_and_frees_its_indices() {
     let bench = Bench::new();
-    let done = bench.tpm.picket(&["home", "protect", "--with", "file", "--home", text(&bench.home)]);
+    let done = picket(&bench.tpm, &["home", "protect", "--with", "file", "--home", text(&bench.home)]);
     assert_eq!(code(&done), 0, "{}", said(&done));
     let other = Tpm::start(&bench.tmp.path().join("other"));
     assert_eq!(code(&bench.send(&other)), 0, "no TPM is asked any more");

@@ -64,7 +64,7 @@ fn run_all(programs: &[TestProgram], options: &Options, summary: &mut Summary) {
     if !options.quick {
         scenarios.iter().for_each(|p| run_program(p, options, summary));
     }
-    // Last: it builds `picket` anew, and the scenarios run it as it is built for everybody.
+    // Last: it builds both programs anew, and the scenarios run them as they are built for everybody.
     if !options.scenarios {
         under_a_tpm(options, summary);
     }
@@ -102,7 +102,7 @@ fn run_program(program: &TestProgram, options: &Options, summary: &mut Summary) 
     let _ = std::fs::remove_file(&skips);
 }
 
-/// Keys at rest under a TPM, with the program built for it.
+/// Keys at rest under a TPM, with the programs built for it.
 fn under_a_tpm(options: &Options, summary: &mut Summary) {
     println!("\n     Running the tests with a TPM");
     if !needs::has_library("tss2-esys") {
@@ -110,7 +110,8 @@ fn under_a_tpm(options: &Options, summary: &mut Summary) {
         return;
     }
     let mut command = cargo::cargo();
-    command.args(["test", "-p", "picket", "--features", "picket/tpm", "--test", "tpm", "--no-fail-fast"]);
+    let features = ["--features", "picket/tpm,picketd/tpm"];
+    command.args(["test", "-p", "picket", "-p", "picketd"]).args(features).args(["--test", "tpm", "--no-fail-fast"]);
     if let Some(filter) = &options.filter {
         command.args(["--", filter]);
     }

@@ -63,15 +63,20 @@ pub struct Daemon {
 impl Daemon {
     pub fn start(config: &Path, control: PathBuf) -> Self {
         let mut daemon = Self::spawn(config, control);
+        daemon.await_up();
+        daemon
+    }
+
+    /// Waits until it serves.
+    pub fn await_up(&mut self) {
         let until = Instant::now() + Duration::from_secs(20);
-        while UnixStream::connect(&daemon.control).is_err() {
-            if let Some(status) = daemon.child.try_wait().unwrap() {
+        while UnixStream::connect(&self.control).is_err() {
+            if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("picketd ended with {status}");
             }
             assert!(Instant::now() < until, "picketd does not serve");
             std::thread::sleep(Duration::from_millis(5));
         }
-        daemon
     }
 
     pub fn spawn(config: &Path, control: PathBuf) -> Self {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
+use core::time::Duration;
 use proptest::prelude::*;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

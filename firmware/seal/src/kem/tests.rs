@@ -3,8 +3,10 @@
 use super::*;
 use crate::lanes::Lane;
 use hkdf::Hkdf;
+use hpke::Kem as _;
 use hpke::aead::AesGcm128;
 use hpke::inout::InOutBuf;
+use picket_roster::keys::derive_key_pair;
 use picket_wire::keys::hmac;
 use picket_wire::{Index, MissionId};
 use sha2::Sha256;
@@ -83,9 +85,9 @@ fn both_sides_reach_the_same_root_and_only_with_the_same_inputs() {
     let root = roots.chain.0;
     assert_eq!(enc, derive_key_pair(&[4; 32]).unwrap().1, "enc is what the roster says of E");
     let open = |id: &SessionId, seed: u8, enc: &PublicKey, sender: &PublicKey, psk: &[u8; 32]| {
-        receiver_roots(id, &[seed; 32], enc, sender, psk).unwrap().chain.0
+        receiver_roots(id, &derive_key_pair(&[seed; 32]).unwrap().0, enc, sender, psk).unwrap().chain.0
     };
-    let mut same = receiver_roots(&id(0), &[2; 32], &enc, &own_public, &psk).unwrap();
+    let mut same = receiver_roots(&id(0), &derive_key_pair(&[2; 32]).unwrap().0, &enc, &own_public, &psk).unwrap();
     assert_eq!(same.chain.0, root);
     let mut all = vec![root];
     for lane in Lane::ALL {
@@ -162,6 +164,12 @@ fn a_key_off_the_curve_is_refused() {
         .find(|k| k.check().is_err())
         .unwrap();
     assert_eq!(sender_roots(&id(0), &own, &[4; 32], &off, &[3; 32]).map(|_| ()), Err(SetupError::Key));
-    assert_eq!(receiver_roots(&id(0), &[2; 32], &off, &own_public, &[3; 32]).map(|_| ()), Err(SetupError::Key));
-    assert_eq!(receiver_roots(&id(0), &[2; 32], &own_public, &off, &[3; 32]).map(|_| ()), Err(SetupError::Key));
+    assert_eq!(
+        receiver_roots(&id(0), &derive_key_pair(&[2; 32]).unwrap().0, &off, &own_public, &[3; 32]).map(|_| ()),
+        Err(SetupError::Key)
+    );
+    assert_eq!(
+        receiver_roots(&id(0), &derive_key_pair(&[2; 32]).unwrap().0, &own_public, &off, &[3; 32]).map(|_| ()),
+        Err(SetupError::Key)
+    );
 }
