@@ -101,6 +101,25 @@ fn a_head_of_before_does_not_hide_what_came_after() {
 }
 
 #[test]
+fn an_entry_of_another_history_of_the_same_authority_is_noticed() {
+    let (log, head) = log();
+    let spans = spans(&log);
+    let key = authority();
+    // A copy of the folder from after the second act, in which something else was done then.
+    let public = key.public().unwrap();
+    let mut chain = Chain::begin(&public);
+    let mut other = Vec::new();
+    for (n, act) in [Act::Create, Act::Begin, Act::Enrol, Act::Roster].into_iter().enumerate() {
+        let entry = Entry { number: 0, time: None, act, name: "mallory", detail: n as u32, output: [0; 32] };
+        other.push(chain.append(&key, &entry).unwrap());
+    }
+    let spliced = [&log[..spans[2].start], &other[2], &log[spans[2].end..]].concat();
+    assert_eq!(broken(&spliced, &head), Broken { entry: 3, why: Why::Chain });
+    let whole = [picket_provision::audit::log_header(&public), other.concat()].concat();
+    assert_eq!(broken(&whole, &head), Broken { entry: 5, why: Why::CutOff });
+}
+
+#[test]
 fn another_authoritys_log_is_refused() {
     let (log, head) = log();
     let other = AuthorityKey::generate(&[2; 32]).unwrap();

@@ -31,7 +31,8 @@ A newer keyfill replaces the one before; an older one is refused.
 
 Example:
   picket device new gw1 --kind gateway --home gw1      then bring gw1/request to the authority
-  picket gateway provision --home gw1 gw1.keyfill";
+  picket gateway provision --home gw1 gw1.keyfill
+  picketd --config gw1/gw1.toml --import-keyfill gw1/gw1.keyfill     keeps it encrypted, removes the file";
 
 /// Where the gateway's operator socket is.
 #[derive(Clone, Debug, Args)]

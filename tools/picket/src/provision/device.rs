@@ -135,12 +135,14 @@ fn provisioned(taken: Taken, args: &JoinArgs, out: &Output) -> Result<(), Failur
     remember(&mut state, issue)?;
     out.object(&json!({"joined": name, "kind": "gateway", "keyfill": path, "authority": digits}))?;
     out.warn(
-        "the gateway's keyfill holds its own keys in clear, so that it starts unattended: keep it on this board only",
+        "the opened keyfill holds the gateway's own keys in clear: keep it on this board only, and have picketd import it",
     );
     let home = args.home.home.display();
     out.say(&format!(
         "{name} has joined.\nauthority {digits}\n  next: compare these digits with the authority's own (`picket mission \
-         show`), once; put {name}.toml and its tls/ from the authority into {home}, then `picketd --config {home}/{name}.toml`"
+         show`), once; put {name}.toml and its tls/ from the authority into {home}, then \
+         `picketd --config {home}/{name}.toml --import-keyfill {home}/{name}.keyfill`, which keeps it encrypted and removes \
+         the file; without that picketd starts from the file in clear"
     ))
 }
 
