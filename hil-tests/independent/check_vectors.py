@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import picket_hop as hop
+import picket_revoke as revocation
 import picket_provision as provision
 import picket_roster as roster
 from member import PADDING, content_of, fields_of
@@ -243,6 +244,37 @@ def check_verify(v, r):
     same(roster.digits(unhex(r["roster"]["hash"])), v["roster_digits"], "roster digits")
 
 
+def check_revocation(v, r):
+    authority, mission = unhex(r["authority"]["public"]), unhex(r["authority"]["mission"])
+    root = unhex(r["authority"]["file"])[74:]
+    keyfill = roster.read_keyfill(unhex(v["keyfill_alpha"]))
+    same(keyfill.paths.hex(), v["paths_alpha_0"], "path keys in the keyfill")
+    same(revocation.paths(root, 1, 0).hex(), v["paths_alpha_0"], "path keys from the root")
+    same(revocation.paths_moved_on(keyfill.paths, 1).hex(), v["paths_alpha_1"], "path keys moved on")
+    third = roster.read_roster(unhex(v["roster_3"]), authority)
+    for name, revokers in (("revoke_1", None), ("revoke_2", third.revokers)):
+        e = v[name]
+        data = unhex(e["hex"])
+        revoke = revocation.verified(data, mission, authority, revokers)
+        same((revoke.generation, revoke.roster_version, revoke.revoked),
+             (e["generation"], e["roster_version"], e["revoked"]), name)
+        seed = revocation.open_seed(revoke, 1, keyfill.paths)
+        same(revocation.network_key(seed, revoke.generation).hex(), e["network_key"], f"{name}: network key")
+        same(revocation.object_id(data).hex(), e["id"], f"{name}: id")
+        refused(lambda: revocation.open_seed(revoke, 2, revocation.paths(root, 2, 0)), "the revoked opens it")
+        for at in range(len(data)):
+            changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+            refused(lambda: revocation.verified(changed, mission, authority, revokers), f"{name}, byte {at} changed")
+        made = revocation.make(root, [], mission, revoke.generation, revoke.roster_version, revoke.next_index, revoke.revoked)
+        same(made[:-1].hex(), revoke.signed.hex(), f"{name} made here")
+    refused(lambda: revocation.verified(unhex(v["revoke_2"]["unsigned"]), mission, authority, third.revokers), "unsigned")
+    second = roster.read_roster(unhex(v["roster_2"]), authority)
+    same((second.generation, second.revoked, [s.index for s in second.stations]), (1, [2], [1, 3]), "roster 2")
+    same(revocation.whole_frame(unhex(v["revoke_1"]["hex"])).hex(), v["revoke_1"]["frame"], "frame")
+    for kind, name in ((1, "topic_revoke"), (2, "topic_roster")):
+        same(revocation.topic(mission, kind).hex(), v[name], name)
+
+
 def check_provision(v):
     authority = unhex(v["authority"])
     for s in v["sealed"]:
@@ -276,6 +308,7 @@ def main():
     check_seal(load(folder, "seal"))
     check_roster(load(folder, "roster"))
     check_verify(load(folder, "verify"), load(folder, "roster"))
+    check_revocation(load(folder, "revocation"), load(folder, "roster"))
     check_provision(load(folder, "provision"))
     check_envelopes(load(folder, "wire-envelopes"))
     check_keys(load(folder, "wire-keys"))

@@ -47,6 +47,9 @@ class Roster:
     padding: int = 0
     next_index: int = 0
     stations: list = field(default_factory=list)
+    revokers: tuple = None                         # k and keys, 35.4
+    generation: int = 0
+    revoked: list = field(default_factory=list)
     keys: list = field(default_factory=list)
 
     def station(self, index):
@@ -66,7 +69,8 @@ class Roster:
         return -(-self.delay // self.epoch_length)
 
 
-KNOWN_OF_ROSTER = (1, 2, 3, 4, 5)
+NEEDED_OF_ROSTER = (1, 2, 3, 4, 5)
+KNOWN_OF_ROSTER = (*NEEDED_OF_ROSTER, 6, 7)
 
 
 def read_roster(data, authority=None):
@@ -74,7 +78,7 @@ def read_roster(data, authority=None):
     body = open_file(data, b"PKROSTER")
     need(len(body) >= 68, "short")
     bodies = sections(body[4:-64], KNOWN_OF_ROSTER)
-    need(all(t in bodies for t in KNOWN_OF_ROSTER), "a section is missing")
+    need(all(t in bodies for t in NEEDED_OF_ROSTER), "a section is missing")
     inside = bodies[1][:33]
     need(authority is None or inside == authority, "another authority")                                      # R-30.2-2
     verify(point(inside), b"PICKET-roster", data[:-64], data[-64:])                                          # R-30.2-1
@@ -91,7 +95,24 @@ def read_roster(data, authority=None):
     roster.keys = [bodies[5][at:at + 99] for at in range(0, len(bodies[5]), 99)]
     need(len(roster.keys) == sum(s.epochs for s in roster.stations), "keys")
     need(all(record[at] in (2, 3) for record in roster.keys for at in (0, 33, 66)), "not a compressed point")
+    read_revocation(roster, bodies)
     return roster
+
+
+def read_revocation(roster, bodies):
+    """35.4: sections 6 and 7."""
+    if 6 in bodies:
+        k, keys = bodies[6][0], [bodies[6][at:at + 33] for at in range(1, len(bodies[6]), 33)]
+        need(1 <= k <= len(keys) <= 16 and len(set(keys)) == len(keys), "revokers")
+        need(all(len(key) == 33 and key[0] in (2, 3) for key in keys), "revokers")
+        roster.revokers = (k, keys)
+    if 7 in bodies:
+        reader = Reader(bodies[7])
+        roster.generation = number(reader.take(1))
+        while reader.left():
+            roster.revoked.append(number(reader.take(2)))
+        need(roster.generation > 0 and roster.revoked == sorted(set(roster.revoked)), "revoked")
+        need(not {s.index for s in roster.stations} & set(roster.revoked), "revoked and listed")
 
 
 def roster_hash(data):
@@ -226,6 +247,7 @@ class Keyfill:
     pairing: tuple = None                          # epoch and d
     pairs: dict = field(default_factory=dict)      # index: (epoch, key)
     secrets: Device = None
+    paths: bytes = None                            # generation and seventeen keys, 35.2
 
     def psk(self, peer, epoch):
         """The pre-shared key with a peer in an epoch, either way round."""
@@ -242,7 +264,7 @@ class Keyfill:
         return ratchet(pair_key(ratchet(d, first - at), peer, own), epoch - first)
 
 
-KNOWN_OF_KEYFILL = (1, 2, 3, 4, 5, 6)
+KNOWN_OF_KEYFILL = (1, 2, 3, 4, 5, 6, 7)
 
 
 def read_keyfill(data):
@@ -261,6 +283,7 @@ def read_keyfill(data):
     need(not gateway or not (3 in bodies or bodies.get(4)), "a gateway with end-to-end material")           # R-30.10-1
     need(gateway or 3 in bodies, "a member without pairing")
     read_pairs(keyfill, bodies)
+    keyfill.paths = bodies.get(7)
     if 6 in bodies:
         keyfill.secrets = Device.from_file(bodies[6])
         keyfill.secrets.first_epoch = roster.station(index).first_epoch                                     # 30.3

@@ -110,6 +110,20 @@ impl Broker {
         assert_eq!(done.code, 0, "mosquitto_pub: {}", done.err);
     }
 
+    /// Does it refuse whoever has this certificate?
+    ///
+    /// # Panics
+    /// When `mosquitto_pub` is missing.
+    #[must_use]
+    pub fn refuses(&self, rig: &Rig, certificate: &str) -> bool {
+        let mut command = Command::new(skip::find("mosquitto_pub").expect("mosquitto-clients is missing"));
+        command.args(["-V", "mqttv5", "-q", "1", "-t", "picket/nothing", "-n", "-h", &self.address.to_string()]);
+        command.args(["-p", &self.port.to_string()]).arg("--cafile").arg(self.tls.join("ca.pem"));
+        command.arg("--cert").arg(self.tls.join(format!("{certificate}.pem")));
+        command.arg("--key").arg(self.tls.join(format!("{certificate}.key")));
+        finish("mosquitto_pub", command, &rig.log("mosquitto_pub"), wait::PROMPT).code != 0
+    }
+
     /// Can a client connect at all?
     #[must_use]
     pub fn answers(&self) -> bool {
@@ -131,7 +145,7 @@ fn configuration(folder: &Path, tls: &Path, address: IpAddr, port: u16) -> Strin
     let (folder, tls) = (folder.display(), tls.display());
     format!(
         "listener {port} {address}\nuser root\nallow_anonymous true\n\
-         cafile {tls}/ca.pem\ncertfile {tls}/server.pem\nkeyfile {tls}/server.key\nrequire_certificate true\n\
+         cafile {tls}/ca.pem\ncrlfile {tls}/crl.pem\ncertfile {tls}/server.pem\nkeyfile {tls}/server.key\nrequire_certificate true\n\
          persistence true\npersistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n\
          log_dest stderr\nlog_type all\n"
     )

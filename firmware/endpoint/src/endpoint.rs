@@ -112,7 +112,7 @@ impl<V: Vault> Endpoint<V> {
 
     /// Name of a station in the roster, or its number when the roster does not list it any more.
     pub fn name_of(&self, index: Index) -> String {
-        match self.home.roster.station(index) {
+        match self.home.roster.listed(index) {
             Some(station) => station.name.to_string(),
             None => alloc::format!("#{}", index.0),
         }
@@ -136,7 +136,10 @@ impl<V: Vault> Endpoint<V> {
             return Err(ImportError::NotOurKeys);
         }
         self.home.replace_roster(now, offered)?;
-        self.hop = Hop::new(self.me(), self.home.secrets.agreement(), self.home.net_keys(), &self.home.roster);
+        self.renew_hop(None);
+        self.end_for_revoked(now)?;
+        let (me, object) = (self.me(), self.roster_object());
+        self.way.object(now, me, object);
         Ok(Upgrade::Newer)
     }
 
@@ -150,6 +153,7 @@ impl<V: Vault> Endpoint<V> {
             Input::Via(config) => {
                 self.detach_way(now);
                 self.way.replace(config);
+                self.hold_objects(now);
                 let given = self.give_listens();
                 self.check(given);
             }
@@ -320,6 +324,7 @@ impl<V: Vault> Endpoint<V> {
                 self.tell(Event::Detached { gateway, because });
                 Ok(())
             }
+            Outcome::Object(object) => self.object_heard(now, object),
             Outcome::Arrived(arrival) => self.arrived(now, arrival, random),
             Outcome::Accepted { offer, delivered } => self.accepted(now, offer, delivered),
             Outcome::Refused { offer, reason, retry } => self.refused(now, offer, reason, retry),

@@ -97,6 +97,8 @@ pub enum ComposeError {
     CannotSeal(CannotSeal),
     /// The outbox holds as much as it may.
     OutboxFull,
+    /// This device is revoked.
+    Revoked,
     /// The vault did not take it.
     Vault(VaultError),
 }
@@ -188,6 +190,7 @@ impl fmt::Display for ComposeError {
             Self::FileName => f.write_str("a file name is 1 to 128 bytes, printable, without folders"),
             Self::CannotSeal(e) => write!(f, "cannot be sealed, and is never sent in clear: {e}"),
             Self::OutboxFull => f.write_str("the outbox is full: attach to a gateway, or wait until messages expire"),
+            Self::Revoked => f.write_str("this device is revoked: it takes part in this mission no more"),
             Self::Vault(e) => e.fmt(f),
         }
     }

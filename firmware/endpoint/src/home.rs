@@ -7,6 +7,7 @@ use crate::keys;
 use crate::limits::ROSTER_PIECE;
 use crate::message::optional_wall;
 use crate::records::{decode, encode};
+use crate::revocation;
 use crate::vault::{Vault, VaultError};
 use alloc::vec::Vec;
 use core::fmt;
@@ -25,8 +26,8 @@ const VERSION: u16 = 1;
 pub(crate) struct Record {
     pub(crate) own: u16,
     authority: Vec<u8>,
-    generation: u8,
-    network_key: [u8; 32],
+    pub(crate) generation: u8,
+    pub(crate) network_key: [u8; 32],
     roster_slot: u8,
     roster_pieces: u16,
     /// Epoch in force.
@@ -61,6 +62,8 @@ pub(crate) struct Home<V> {
     pub(crate) roster: Roster<Vec<u8>>,
     pub(crate) clock: Clock,
     pub(crate) failed: bool,
+    /// We are revoked ourselves.
+    pub(crate) revoked: bool,
 }
 
 impl<V: Vault> Home<V> {
@@ -107,7 +110,10 @@ impl<V: Vault> Home<V> {
         let mut batch = Batch::default();
         batch.put(keys::SECRETS.to_vec(), secrets_bytes(&secrets)?);
         batch.put(keys::PAIRING.to_vec(), key_bytes(pairing.epoch(), &pairing.to_bytes()));
-        let mut home = Self { vault, record: record.clone(), secrets, roster, clock, failed: false };
+        if let Some(paths) = fill.paths() {
+            batch.put(keys::PATHS.to_vec(), paths.to_bytes().to_vec());
+        }
+        let mut home = Self { vault, record: record.clone(), secrets, roster, clock, failed: false, revoked: false };
         home.commit(now, record, batch)?;
         Ok(home)
     }
@@ -117,7 +123,7 @@ impl<V: Vault> Home<V> {
         let record = read_record(&bytes)?;
         let authority = record.authority().ok_or(OpenError::Damaged)?;
         let roster = read_roster(&mut vault, record.roster_slot, record.roster_pieces)?;
-        let roster = Roster::verify(roster, &authority).map_err(|e| match e {
+        let mut roster = Roster::verify(roster, &authority).map_err(|e| match e {
             RosterError::Header(picket_roster::HeaderError::Newer { version }) => OpenError::Newer(version),
             RosterError::Header(_) | RosterError::Format(_) | RosterError::Signature | RosterError::Authority => {
                 OpenError::Damaged
@@ -127,7 +133,8 @@ impl<V: Vault> Home<V> {
         let secrets = DeviceSecrets::decode(&bytes).map_err(|_| OpenError::Damaged)?;
         let anchor = record.anchor_wall.map(|w| (w, record.anchor_age));
         let clock = Clock::open(now, record.age, anchor, wall);
-        Ok(Self { vault, record, secrets, roster, clock, failed: false })
+        let revoked = revocation::restore(&mut vault, Index(record.own), &mut roster)?;
+        Ok(Self { vault, record, secrets, roster, clock, failed: false, revoked })
     }
 
     /// One transaction: `batch` and the home record as it will be then. Nothing in memory changes before it is durable.
@@ -191,7 +198,9 @@ impl<V: Vault> Home<V> {
     }
 
     /// Puts a verified, newer roster in force, with the keys that follow from it.
-    pub(crate) fn replace_roster(&mut self, now: Instant, roster: Roster<Vec<u8>>) -> Result<(), VaultError> {
+    pub(crate) fn replace_roster(&mut self, now: Instant, mut roster: Roster<Vec<u8>>) -> Result<(), VaultError> {
+        let me = self.me();
+        revocation::restore(&mut self.vault, me, &mut roster).map_err(|_| VaultError::Damaged)?;
         let slot = self.record.roster_slot ^ 1;
         let pieces = write_roster(&mut self.vault, slot, roster.bytes())?;
         let mut batch = Batch::default();
@@ -223,7 +232,7 @@ impl<V: Vault> Home<V> {
     }
 
     /// Keys and sessions with members no longer listed go.
-    fn leavers(&mut self, roster: &Roster<Vec<u8>>, batch: &mut Batch) -> Result<(), VaultError> {
+    pub(crate) fn leavers(&mut self, roster: &Roster<Vec<u8>>, batch: &mut Batch) -> Result<(), VaultError> {
         for letter in [keys::PSK, keys::ANNOUNCED, keys::SEND, keys::SEND_PLACED, keys::RECEIVE, keys::RECEIVE_SLOT] {
             for key in self.scan(letter)? {
                 if keys::peer_of(&key).is_some_and(|p| roster.station(p).is_none()) {

@@ -20,6 +20,8 @@ pub(crate) struct Hop {
     net: NetKeys,
     mask: Mask,
     gateways: BTreeMap<Index, PublicKey>,
+    /// The generation before, until the next start or the next change.
+    earlier: Option<(NetKeys, Mask)>,
     /// Computed at first use: one ECDH a gateway.
     keys: RefCell<BTreeMap<Index, LinkKey>>,
 }
@@ -34,8 +36,15 @@ impl Hop {
             mask: Mask::new(&net),
             net,
             gateways,
+            earlier: None,
             keys: RefCell::new(BTreeMap::new()),
         }
+    }
+
+    /// With the keys of the generation before, while the change goes on.
+    pub(crate) fn after(mut self, earlier: Option<NetKeys>) -> Self {
+        self.earlier = earlier.map(|net| (net.clone(), Mask::new(&net)));
+        self
     }
 }
 
@@ -70,6 +79,15 @@ impl Keyring for Hop {
         let key = link_key(&self.agreement, public, self.mission, self.net.generation).ok()?;
         self.keys.borrow_mut().insert(peer, key.clone());
         Some(key)
+    }
+
+    fn earlier(&self) -> Option<(&NetKeys, &Mask)> {
+        self.earlier.as_ref().map(|(net, mask)| (net, mask))
+    }
+
+    fn earlier_link_key(&self, peer: Index) -> Option<LinkKey> {
+        let (net, _) = self.earlier()?;
+        link_key(&self.agreement, self.gateways.get(&peer)?, self.mission, net.generation).ok()
     }
 }
 

@@ -103,6 +103,20 @@ pub enum Event {
     /// This home is older than the network remembers it: restored from a backup, or copied. From now on it makes fresh
     /// keys instead of using those that may have been used already.
     HomeRolledBack,
+    /// A revocation is in force: the network key is of this generation, and nothing is taken from or sent to the revoked.
+    Rekeyed {
+        /// Generation.
+        generation: u8,
+        /// Who is revoked that was not before.
+        revoked: Vec<Index>,
+    },
+    /// A newer roster of this mission was heard, verified: [`crate::Endpoint::import_roster`] puts it in force.
+    RosterHeard {
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// This device is revoked: it takes part in nothing any more.
+    Revoked,
     /// A peer's device may have been in other hands and has fresh keys now: nothing is sent to its old ones any more.
     PeerRenewed {
         /// Which peer.
@@ -160,4 +174,8 @@ pub struct Counters {
     pub refused_full: u64,
     /// Parcels of a kind or class this version does not take.
     pub refused_kind: u64,
+    /// Envelopes of the revoked, dropped unopened.
+    pub refused_revoked: u64,
+    /// Signed objects that were refused.
+    pub objects_refused: u64,
 }

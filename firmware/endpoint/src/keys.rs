@@ -24,6 +24,10 @@ pub(crate) const RECEIVE: &[u8] = b"r";
 pub(crate) const RECEIVE_SLOT: &[u8] = b"s";
 /// Send sessions in use.
 pub(crate) const SEND: &[u8] = b"t";
+/// Path keys of the revocation tree.
+pub(crate) const PATHS: &[u8] = b"Np";
+/// The newest revocation in force.
+pub(crate) const REVOKE: &[u8] = b"No";
 /// Pre-placed send sessions and the slots entered from them.
 pub(crate) const SEND_PLACED: &[u8] = b"u";
 /// Pre-shared keys.

@@ -41,6 +41,7 @@ mod prekeys;
 mod receipts;
 mod receive;
 mod records;
+mod revocation;
 mod sessions;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -56,4 +57,5 @@ pub use message::{
 };
 pub use picket_node::leaf::{Duplex, Framing, LinkConfig, LinkCounters, Standing};
 pub use picket_roster::Upgrade;
+pub use revocation::ObjectError;
 pub use vault::{Change, Vault, VaultError};

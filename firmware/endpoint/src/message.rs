@@ -71,6 +71,8 @@ pub enum RefusedBecause {
     },
     /// The recipient could not open it, and it could not be sealed again.
     CannotSealAgain,
+    /// The recipient is revoked.
+    Revoked,
 }
 
 /// One state reached.
@@ -284,6 +286,7 @@ impl fmt::Display for RefusedBecause {
                 f.write_str(if *verified { "" } else { " (unverified: the notice's MAC is wrong)" })
             }
             Self::CannotSealAgain => f.write_str("the recipient could not open it and it could not be sealed again"),
+            Self::Revoked => f.write_str("the recipient is revoked"),
         }
     }
 }

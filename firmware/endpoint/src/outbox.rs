@@ -32,6 +32,9 @@ impl<V: Vault> Endpoint<V> {
     /// [`ComposeError`]; nothing was changed. A message that cannot be sealed is never sent in clear.
     pub fn compose(&mut self, now: Instant, draft: Draft, random: &mut dyn Random) -> Result<MessageId, ComposeError> {
         self.turn(now, random);
+        if self.home.revoked {
+            return Err(ComposeError::Revoked);
+        }
         let to = self.recipient(&draft.to)?;
         check_content(&draft.content)?;
         let lifetime = self.lifetime(draft.ttl)?;

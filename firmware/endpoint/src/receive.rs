@@ -87,6 +87,10 @@ impl<V: Vault> Endpoint<V> {
             self.counters.not_for_us += 1;
             return Ok(Answer::Refused(RefuseReason::UnknownDestination, Duration::ZERO));
         }
+        if self.home.roster.revoked().contains(header.source) {
+            self.counters.refused_revoked += 1;
+            return Ok(Answer::Taken(None));
+        }
         if let Some(known) = self.known(&envelope) {
             self.counters.duplicates += 1;
             return Ok(Answer::Taken(known));

@@ -38,6 +38,20 @@ impl Way {
         *self = Self { leaf: Some(leaf), offers: self.offers, emcon: self.emcon, ..Self::default() };
     }
 
+    /// An object in force, to be handed to gateways that lack it.
+    pub(crate) fn object(&mut self, now: Instant, me: Index, object: Vec<u8>) {
+        if let Some(leaf) = &mut self.leaf {
+            leaf.object(now, me, object);
+        }
+    }
+
+    /// The roster in force, likewise, but not spoken of.
+    pub(crate) fn keep(&mut self, object: Vec<u8>) {
+        if let Some(leaf) = &mut self.leaf {
+            leaf.keep(object);
+        }
+    }
+
     /// A state comes into force; what waits for the medium does not outlive a silence.
     pub(crate) fn set_emcon(&mut self, emcon: Emcon) {
         self.emcon = emcon;

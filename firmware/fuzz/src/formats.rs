@@ -1,6 +1,6 @@
 //! Decoders: what decodes encodes back to the same bytes.
 
-use picket_roster::{AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, check_roster_format};
+use picket_roster::{AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, check_roster_format, read_revoke};
 use picket_seal::Content;
 use picket_wire::Lifetime;
 use picket_wire::control::Control;
@@ -8,6 +8,7 @@ use picket_wire::envelope::{self, Envelope};
 use picket_wire::frame::{Around, Body, Mask, decode_body};
 use picket_wire::keys::NetKeys;
 use picket_wire::limits::{CONTROL_MAX, SOURCE_SYMBOLS_MAX};
+use picket_wire::signed::{Signed, object_version};
 
 /// Frames: under the key of the vectors, so that their seeds unmask. A fragment written again is the same bytes.
 pub fn wire_frame(data: &[u8]) {
@@ -56,6 +57,21 @@ pub fn roster_formats(data: &[u8]) {
     let _ = DeviceRequest::decode(data);
     let _ = DeviceSecrets::decode(data);
     let _ = AuthorityKey::from_bytes(data);
+}
+
+/// Frames of kind 3, and the objects in them: what is read is written back to the same bytes, unknown kinds of a list aside.
+pub fn signed_objects(data: &[u8]) {
+    let _ = read_revoke(data);
+    let _ = object_version(data);
+    let Ok(signed) = Signed::parse(data) else { return };
+    let mut again = vec![0; data.len()];
+    let len = signed.write(&mut again).unwrap_or(0);
+    if !matches!(signed, Signed::Have(_)) {
+        assert_eq!(again.get(1..len), data.get(1..), "the first byte's generation says nothing");
+    }
+    if let Signed::Whole(object) = signed {
+        let _ = read_revoke(object);
+    }
 }
 
 /// What is found inside an opened envelope.

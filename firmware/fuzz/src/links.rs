@@ -142,7 +142,12 @@ impl Station {
                 }
                 Event::Accepted { offer, .. } => accepted.extend(self.open.remove(&offer)),
                 Event::Refused { offer, .. } => drop(self.open.remove(&offer)),
-                Event::Heard(_) | Event::Control { .. } | Event::DeliveredLate { .. } => {}
+                Event::Heard(_)
+                | Event::Control { .. }
+                | Event::DeliveredLate { .. }
+                | Event::Object(_)
+                | Event::Have(_)
+                | Event::Generation(_) => {}
             }
         }
         (arrived, accepted)

@@ -3,6 +3,7 @@
 mod emission;
 mod ending;
 mod error;
+mod objects;
 
 use crate::airtime::Ledger;
 use crate::config::Config;
@@ -118,7 +119,7 @@ async fn serve(config: Config, ready: Ready, emcon: Option<Emcon>) -> Result<(),
     let mut stop_at = None;
     loop {
         daemon.sync_next();
-        if daemon.may_stop(stop_at) {
+        if daemon.revoked || daemon.may_stop(stop_at) {
             break;
         }
         let wake = daemon.until_wake(stop_at);
@@ -134,7 +135,7 @@ async fn serve(config: Config, ready: Ready, emcon: Option<Emcon>) -> Result<(),
             Some(asked) = requests.recv() => daemon.answer(asked, &mut ends),
             why = ends.due() => return Err(daemon.zeroize(&ends, why)),
             () = tokio::time::sleep(wake) => daemon.tell(Input::Tick),
-            _ = wall.tick() => daemon.tell(Input::Wall(daemon.clock.wall())),
+            _ = wall.tick() => daemon.minute(),
             () = either(&mut terminate, &mut interrupt), if stop_at.is_none() => {
                 tracing::info!("stopping");
                 notify::say("STOPPING=1");
@@ -144,7 +145,9 @@ async fn serve(config: Config, ready: Ready, emcon: Option<Emcon>) -> Result<(),
         }
     }
     control.abort();
-    daemon.farewell().await
+    let revoked = daemon.revoked;
+    daemon.farewell().await?;
+    if revoked { Err(StartError::Mission(crate::mission::MissionError::Revoked)) } else { Ok(()) }
 }
 
 async fn either(a: &mut Signal, b: &mut Signal) {
@@ -197,6 +200,10 @@ struct Daemon {
     sync: SyncThread,
     /// Inputs that follow from outputs.
     next: VecDeque<Input<'static>>,
+    /// When the change to the present network key began.
+    changing: Option<Instant>,
+    /// This gateway is revoked: it stops.
+    revoked: bool,
 }
 
 impl Daemon {
@@ -252,7 +259,10 @@ impl Daemon {
             ledger,
             sync: SyncThread::start().map_err(StartError::System)?,
             next: VecDeque::new(),
+            changing: None,
+            revoked: false,
         };
+        daemon.hold_objects();
         for input in daemon.links.fixed() {
             daemon.tell(input);
         }
@@ -294,6 +304,7 @@ impl Daemon {
             Output::Subscribe(uplink, topic) => self.with_uplink(uplink, |u| u.subscribe(&topic)),
             Output::Unsubscribe(uplink, topic) => self.with_uplink(uplink, |u| u.unsubscribe(&topic)),
             Output::Settle(uplink, delivery) => self.with_uplink(uplink, |u| u.settle(delivery)),
+            Output::Object(object) => self.object(object),
             Output::Report(report) => self.log(report),
         }
     }
@@ -404,6 +415,7 @@ impl Daemon {
             }
             Request::Emcon(state) => self.order(state.as_deref()),
             Request::Roster(hex) => self.import(&hex),
+            Request::Object(hex) => self.push_object(&hex),
         };
         let _ = asked.answer.send(reply); // the operator may have gone
     }
@@ -433,23 +445,6 @@ impl Daemon {
         rows
     }
 
-    fn import(&mut self, hex: &str) -> Reply {
-        let Ok(bytes) = hex::decode(hex) else {
-            return control::error("bad_request", "not hexadecimal", "send the roster file's bytes as hex");
-        };
-        match self.mission.import(bytes) {
-            Ok(version) => {
-                tracing::info!(version, "roster in force");
-                self.tell(Input::RosterChanged);
-                Reply::Roster { version }
-            }
-            Err(e) => {
-                tracing::warn!(code = e.code(), "roster refused");
-                control::error(e.code(), &e.to_string(), "get the newest roster from the authority")
-            }
-        }
-    }
-
     fn log(&self, report: Report) {
         match report {
             Report::Attached { member, sequence } => {
@@ -465,6 +460,9 @@ impl Daemon {
             Report::Died { identity, reason } => tracing::warn!(id = %identity.id(), ?reason, "ended undelivered"),
             Report::Damage { records } => {
                 tracing::error!(records, "the store was damaged: these records are lost, all others kept");
+            }
+            Report::Rekeyed { generation } => {
+                tracing::warn!(generation, revoked = ?self.mission.revoked_names(), "a revocation is in force");
             }
             Report::StoreTrouble => tracing::error!("the store refuses to write: custody is refused until it works"),
         }

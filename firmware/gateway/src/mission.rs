@@ -1,16 +1,19 @@
 //! What the gateway knows of its mission: the keyfill it was given, and the newest roster it has accepted since.
 
 use core::fmt;
+use network::Network;
+pub use network::RevocationError;
 use picket_node::leaf::Keyring;
 use picket_node::{Directory, StationKind};
 use picket_roster::{
-    AgreementSecret, Keyfill, KeyfillError, Kind, Roster, RosterError, Upgrade, UpgradeError, upgrade, verify_claim,
-    verify_listens,
+    AgreementSecret, Keyfill, KeyfillError, Kind, Revoke, Roster, RosterError, Upgrade, UpgradeError, upgrade,
+    verify_claim, verify_listens,
 };
 use picket_safe::locked::Locked;
 use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
+use picket_wire::signed::ObjectKind;
 use picket_wire::{Index, MissionId};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,6 +22,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+mod network;
 
 /// File in the state folder that holds the newest accepted roster.
 const ROSTER_FILE: &str = "roster";
@@ -49,6 +54,8 @@ pub enum MissionError {
     KeptRoster(PathBuf, RosterError),
     /// The kept roster and the keyfill's contradict each other.
     KeptConflict(PathBuf, UpgradeError),
+    /// The kept revocation is damaged, or not of this mission.
+    KeptNetwork(PathBuf),
     /// The roster in force does not list this gateway any more.
     Revoked,
     /// The system gives no memory of its own for keys.
@@ -80,6 +87,12 @@ impl fmt::Display for MissionError {
                 file.display()
             ),
             Self::KeptConflict(file, e) => write!(f, "{} against the keyfill: {e}", file.display()),
+            Self::KeptNetwork(file) => write!(
+                f,
+                "{} is damaged, or its keys are not this gateway's. Remove it: the newest revocation comes again from \
+                 any neighbour or broker",
+                file.display()
+            ),
             Self::NoMemory(e) => write!(f, "no memory for keys: {e}"),
             Self::Revoked => f.write_str("the roster in force does not list this gateway: it has been revoked"),
         }
@@ -111,6 +124,7 @@ impl ImportError {
             Self::Upgrade(UpgradeError::Conflict { .. }) => "roster_conflict",
             Self::Upgrade(UpgradeError::Mission) => "roster_mission",
             Self::Upgrade(UpgradeError::Reused { .. }) => "roster_reused",
+            Self::Upgrade(UpgradeError::Unrevoked) => "roster_unrevoked",
             Self::Revoked => "roster_revoked",
             Self::Io(_) => "state_unwritable",
         }
@@ -158,12 +172,13 @@ pub struct Mission {
     me: Index,
     agreement: Locked<AgreementSecret>,
     id: MissionId,
-    net: Locked<NetKeys>,
-    mask: Mask,
+    network: Network,
     roster: Roster<Vec<u8>>,
     /// All indices of the roster but our own, by their low byte.
     by_low: BTreeMap<u8, Vec<Index>>,
     kept: PathBuf,
+    /// The roster in force is the keyfill's.
+    given: bool,
     /// Pairwise keys as they are first needed: an ECDH each.
     link_keys: RefCell<BTreeMap<Index, Option<LinkKey>>>,
 }
@@ -200,14 +215,15 @@ impl Mission {
         }
         let agreement = agreement(&fill, material)?;
         let kept = state.join(ROSTER_FILE);
-        let roster = newest(&fill, &kept)?;
-        let net = fill.net_keys();
+        let mut roster = newest(&fill, &kept)?;
+        let network = Network::load(&fill, state, &mut roster)?;
+        let given = roster.version() == fill.roster().version();
         let mission = Self {
             me: fill.own(),
             agreement: Locked::new(agreement).map_err(MissionError::NoMemory)?,
             id: fill.mission(),
-            mask: Mask::new(&net),
-            net: Locked::new(net).map_err(MissionError::NoMemory)?,
+            network,
+            given,
             by_low: by_low(&roster, fill.own()),
             roster,
             kept,
@@ -231,14 +247,14 @@ impl Mission {
     /// Name of a station for people; its number where the roster has none.
     #[must_use]
     pub fn name(&self, index: Index) -> String {
-        self.roster.station(index).map_or_else(|| format!("#{}", index.0), |s| s.name.to_owned())
+        self.roster.listed(index).map_or_else(|| format!("#{}", index.0), |s| s.name.to_owned())
     }
 
     /// A name for this gateway at a broker, as meaningless as a topic: hex of a keyed hash over index and uplink.
     #[must_use]
     pub fn client_id(&self, uplink: &str) -> String {
         let parts: &[&[u8]] = &[b"mq-client", &self.me.0.to_be_bytes(), uplink.as_bytes()];
-        let tag = picket_wire::keys::hmac(&self.net.topic, parts);
+        let tag = picket_wire::keys::hmac(&self.network.net.topic, parts);
         hex::encode(tag.get(..12).unwrap_or_default())
     }
 
@@ -247,7 +263,7 @@ impl Mission {
     /// # Errors
     /// [`ImportError`]; nothing changed then.
     pub fn import(&mut self, bytes: Vec<u8>) -> Result<u32, ImportError> {
-        let offered = Roster::verify(bytes, self.roster.authority()).map_err(ImportError::Roster)?;
+        let mut offered = Roster::verify(bytes, self.roster.authority()).map_err(ImportError::Roster)?;
         match upgrade(&self.roster, &offered).map_err(ImportError::Upgrade)? {
             Upgrade::Same => return Ok(offered.version()),
             Upgrade::Newer => {}
@@ -255,11 +271,52 @@ impl Mission {
         if !self.lists_me(&offered) {
             return Err(ImportError::Revoked);
         }
+        if let Some(object) = self.network.object() {
+            let revoke = Revoke::kept(object).map_err(|_| ImportError::Upgrade(UpgradeError::Unrevoked))?;
+            offered.revoke(&revoke).map_err(|_| ImportError::Upgrade(UpgradeError::Unrevoked))?;
+        }
         keep(&self.kept, offered.bytes()).map_err(ImportError::Io)?;
+        self.given = false;
         self.by_low = by_low(&offered, self.me);
         self.roster = offered;
         self.link_keys.get_mut().clear();
         Ok(self.roster.version())
+    }
+
+    /// Puts a revocation in force, durably.
+    ///
+    /// # Errors
+    /// [`RevocationError`]; nothing changed then, unless this gateway is itself revoked.
+    pub fn revoke(&mut self, object: &[u8]) -> Result<u8, RevocationError> {
+        self.network.revoke(self.me, object, &mut self.roster)?;
+        self.by_low = by_low(&self.roster, self.me);
+        self.link_keys.get_mut().clear();
+        Ok(self.network.net.generation)
+    }
+
+    /// Names of the revoked, for people.
+    #[must_use]
+    pub fn revoked_names(&self) -> Vec<String> {
+        self.roster.revoked().as_slice().iter().map(|index| self.name(*index)).collect()
+    }
+
+    /// Generation of the network key in force.
+    #[must_use]
+    pub fn generation(&self) -> u8 {
+        self.network.net.generation
+    }
+
+    /// The change of the network key is over: frames of the generation before are not read any more.
+    pub fn end_change(&mut self) {
+        self.network.earlier = None;
+    }
+
+    /// The objects in force, to be passed on; the second says whether the keyfill brought it.
+    #[must_use]
+    pub fn objects(&self) -> Vec<(Vec<u8>, bool)> {
+        let revoke = self.network.object().map(|object| (object.to_vec(), false));
+        let roster = [&[ObjectKind::Roster as u8], self.roster.bytes()].concat();
+        revoke.into_iter().chain([(roster, self.given)]).collect()
     }
 
     fn lists_me(&self, roster: &Roster<Vec<u8>>) -> bool {
@@ -267,9 +324,9 @@ impl Mission {
         own.kind == Kind::Gateway && self.agreement.public() == Ok(own.agreement)
     }
 
-    fn make_link_key(&self, peer: Index) -> Option<LinkKey> {
+    fn make_link_key(&self, peer: Index, generation: u8) -> Option<LinkKey> {
         let station = self.roster.station(peer)?;
-        picket_roster::link_key(&self.agreement, &station.agreement, self.id, self.net.generation).ok()
+        picket_roster::link_key(&self.agreement, &station.agreement, self.id, generation).ok()
     }
 }
 
@@ -278,16 +335,23 @@ impl Keyring for Mission {
         self.me
     }
     fn net(&self) -> &NetKeys {
-        &self.net
+        &self.network.net
     }
     fn mask(&self) -> &Mask {
-        &self.mask
+        &self.network.mask
     }
     fn stations(&self, low: u8) -> Vec<Index> {
         self.by_low.get(&low).cloned().unwrap_or_default()
     }
     fn link_key(&self, peer: Index) -> Option<LinkKey> {
-        self.link_keys.borrow_mut().entry(peer).or_insert_with(|| self.make_link_key(peer)).clone()
+        self.link_keys.borrow_mut().entry(peer).or_insert_with(|| self.make_link_key(peer, self.generation())).clone()
+    }
+    fn earlier(&self) -> Option<(&NetKeys, &Mask)> {
+        self.network.earlier.as_ref().map(|(net, mask)| (net, mask))
+    }
+    fn earlier_link_key(&self, peer: Index) -> Option<LinkKey> {
+        let (net, _) = self.earlier()?;
+        self.make_link_key(peer, net.generation)
     }
 }
 
@@ -310,6 +374,15 @@ impl Directory for Mission {
         self.roster
             .station(listens.member)
             .is_some_and(|s| s.kind == Kind::Member && verify_listens(listens, self.id, &s.identity).is_ok())
+    }
+    fn mission(&self) -> Option<MissionId> {
+        Some(self.id)
+    }
+    fn revoked(&self) -> Vec<Index> {
+        self.roster.revoked().as_slice().to_vec()
+    }
+    fn is_revoked(&self, index: Index) -> bool {
+        self.roster.revoked().contains(index)
     }
 }
 

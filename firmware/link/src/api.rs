@@ -5,6 +5,7 @@ use picket_wire::control::{Control, RefuseReason, Token};
 use picket_wire::envelope::Envelope;
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys};
+use picket_wire::signed::Have;
 use picket_wire::time::Duration;
 use picket_wire::{Identity, Index, Precedence};
 
@@ -21,6 +22,14 @@ pub trait Keyring {
     fn stations(&self, low: u8) -> Vec<Index>;
     /// Pairwise key with `peer`; `None` when the roster does not list it (or has revoked it).
     fn link_key(&self, peer: Index) -> Option<LinkKey>;
+    /// Keys and mask of the generation before, while the change to the present one goes on (spec §35.7).
+    fn earlier(&self) -> Option<(&NetKeys, &Mask)> {
+        None
+    }
+    /// Pairwise key with `peer` in that generation; `None` as for [`Keyring::link_key`].
+    fn earlier_link_key(&self, _peer: Index) -> Option<LinkKey> {
+        None
+    }
 }
 
 /// How bytes become frames.
@@ -188,6 +197,12 @@ pub enum Event {
         /// When to try again, zero = never in this form.
         retry: Duration,
     },
+    /// A signed object. Nothing of it is verified.
+    Object(Vec<u8>),
+    /// Somebody says which signed objects it has. Nobody is proven to have said so.
+    Have(Have),
+    /// A frame of a network-key generation with these low three bits, which is not held.
+    Generation(u8),
     /// Any other control message, authentic.
     Control {
         /// Its sender; for a broadcast: the station named in it if it names one, which its MAC does not prove.

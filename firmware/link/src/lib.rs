@@ -21,6 +21,7 @@ mod incoming;
 mod limits;
 mod listen;
 mod measure;
+mod objects;
 mod offers;
 mod outgoing;
 mod overdue;
@@ -74,6 +75,7 @@ pub struct Link {
     answers: Answers,
     inbound: Inbound,
     outbox: Outbox,
+    objects: objects::Objects,
     hop_keys: HopKeys,
     events: VecDeque<Event>,
     counters: Counters,
@@ -125,6 +127,7 @@ impl Link {
             answers: Answers::default(),
             inbound: Inbound::default(),
             outbox: Outbox::default(),
+            objects: objects::Objects::default(),
             hop_keys: HopKeys::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -150,6 +153,7 @@ impl Link {
         self.framer.restart();
         self.outbox.control.clear();
         self.outbox.reports.clear();
+        self.objects.hush();
     }
 
     /// Bytes from the medium, cut anywhere (COBS) or one packet (Packet).
@@ -208,6 +212,13 @@ impl Link {
         }
         self.offers.insert_group(offers);
         Ok(())
+    }
+
+    /// A station is revoked: nothing of it is remembered, and what was offered to it is withdrawn.
+    pub fn forget(&mut self, peer: Index) {
+        self.offers.forget(peer);
+        self.inbound.announced.retain(|(key, _)| key.from != peer);
+        self.inbound.senders.retain(|_, who| *who != peer);
     }
 
     /// Stops offering; unknown handles are ignored.
@@ -314,6 +325,7 @@ impl Link {
         self.framer.owe_delimiter();
         self.outbox.control.clear();
         self.outbox.reports.clear();
+        self.objects.hush();
     }
 
     /// When [`Link::poll_transmit`] should be called next if nothing else happens.

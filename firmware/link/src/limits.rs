@@ -17,6 +17,15 @@ pub(crate) const SYMBOLS_PER_FRAME: usize = 16;
 /// Shortest symbol: 64 KiB are then 1 366 of them, which a small board decodes in some tens of milliseconds.
 pub(crate) const SYMBOL_MIN: usize = 48;
 
+/// Signed objects being put together at once: nobody has verified anything of them, and two kinds are all there are.
+pub(crate) const OBJECT_PARTIALS: usize = 2;
+
+/// Frames of a signed object queued at a time: others get the channel in between.
+pub(crate) const OBJECT_FRAMES: usize = 8;
+
+/// Frames of signed objects that may wait for air.
+pub(crate) const OBJECTS_QUEUE_MAX: usize = 16;
+
 /// Bytes of hop header and MAC around a whole envelope.
 pub(crate) const WHOLE_OVERHEAD: usize = 7;
 

@@ -10,6 +10,7 @@ use picket_codes::shield::Level;
 use picket_wire::Index;
 use picket_wire::frame::Kind;
 use picket_wire::limits::WIRE_VERSION;
+use picket_wire::signed::is_signed;
 use picket_wire::time::Instant;
 
 /// Why a run of bytes gave no frame for us.
@@ -57,6 +58,12 @@ impl Link {
         (level, body, errors): (Level, usize, usize),
         keys: &dyn Keyring,
     ) {
+        let proven = level.parity() >= PROVING_PARITY;
+        if !proven && frame.first().is_some_and(|first| is_signed(*first)) {
+            // Bytes that are no frame decode now and then at this strength; these have no MAC to tell.
+            self.framer.reject();
+            return self.broken(now, level, body);
+        }
         let before = self.inbound.talker.take();
         let outcome = self.frame(now, frame, keys);
         // Broadcasts prove nobody: who talked before is still the likeliest to have sent what breaks next.
@@ -69,7 +76,6 @@ impl Link {
                 self.count(drop, frame.len());
             }
             Err(drop @ (Drop::Noise | Drop::Version | Drop::Generation | Drop::Mac | Drop::NotForUs)) => {
-                let proven = level.parity() >= PROVING_PARITY;
                 if proven || drop == Drop::NotForUs {
                     return self.count(drop, frame.len());
                 }
@@ -160,7 +166,7 @@ impl Link {
 }
 
 /// Parity bytes a block from which on bytes that are no frame practically never decode (one in 720 a block).
-const PROVING_PARITY: usize = 12;
+pub(crate) const PROVING_PARITY: usize = 12;
 
 /// A short frame behind much noise is among the last candidates, a long one behind little among the first.
 fn from_both_ends(starts: &[usize]) -> impl Iterator<Item = usize> {

@@ -151,6 +151,15 @@ impl Offers {
         self.txs.insert(tx.offer.id, tx);
     }
 
+    /// Everything of a neighbour goes.
+    pub(crate) fn forget(&mut self, peer: Index) {
+        let theirs: Vec<OfferId> = self.txs.iter().filter(|(_, tx)| tx.offer.to == peer).map(|(id, _)| *id).collect();
+        for id in theirs {
+            self.remove(id);
+        }
+        self.peers.remove(&peer);
+    }
+
     pub(crate) fn remove(&mut self, id: OfferId) -> Option<Tx> {
         let tx = self.txs.remove(&id)?;
         if let Some(m) = tx.membership {

@@ -13,17 +13,21 @@ use alloc::vec::Vec;
 use picket_wire::control::{Control, NEED_ALL, NEED_NOTHING, NEED_UNKNOWN};
 use picket_wire::envelope::{Envelope, FLAG_TURN, set_flags};
 use picket_wire::frame::{Around, Authentic, Body, Fragment, FrameError, Kind, Unmasked};
+use picket_wire::signed::is_signed;
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Identity, Index, MessageId, Precedence};
 
 impl Link {
     pub(crate) fn frame(&mut self, now: Instant, frame: &mut [u8], keys: &dyn Keyring) -> Result<(), Drop> {
-        let unmasked = keys.mask().unmask(frame).map_err(|error| match error {
-            FrameError::Short | FrameError::Long => Drop::Noise,
-            FrameError::Version(_) => Drop::Version,
-            FrameError::Generation(_) => Drop::Generation,
-            FrameError::Kind(_) => Drop::Body,
-        })?;
+        if frame.first().is_some_and(|first| is_signed(*first)) {
+            return self.signed(now, frame);
+        }
+        let other = frame.first().is_some_and(|first| first >> 2 & 0b111 != keys.net().generation & 0b111);
+        if other && let Some((_, mask)) = keys.earlier() {
+            let unmasked = mask.unmask(frame).map_err(|error| self.unusable(error))?;
+            return self.earlier(now, unmasked, keys);
+        }
+        let unmasked = keys.mask().unmask(frame).map_err(|error| self.unusable(error))?;
         if unmasked.to() == Index::BROADCAST {
             return self.broadcast(now, unmasked, keys);
         }
@@ -40,6 +44,40 @@ impl Link {
             Some(Answered::Many(prefixes)) => self.answer_many(now, unmasked, &prefixes, keys),
             None => self.pairwise(now, unmasked, keys),
         }
+    }
+
+    fn unusable(&mut self, error: FrameError) -> Drop {
+        match error {
+            FrameError::Short | FrameError::Long => Drop::Noise,
+            FrameError::Version(_) => Drop::Version,
+            FrameError::Generation(bits) => {
+                if !matches!(self.events.back(), Some(Event::Generation(_))) {
+                    self.events.push_back(Event::Generation(bits));
+                }
+                Drop::Generation
+            }
+            FrameError::Kind(_) => Drop::Body,
+        }
+    }
+
+    /// A frame of the generation before, while the change goes on: only what one neighbour says to us under their pairwise
+    /// key, which no revoked station has (spec §35.7). It is told of the change.
+    fn earlier(&mut self, now: Instant, unmasked: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
+        let bits = keys.earlier().map_or(0, |(net, _)| net.generation & 0b111);
+        self.events.push_back(Event::Generation(bits));
+        if unmasked.to() != keys.me().low() || answered(&unmasked).is_some() {
+            return Err(Drop::Generation);
+        }
+        let low = unmasked.from();
+        let mut frame = unmasked;
+        for peer in keys.stations(low) {
+            let Some(key) = keys.earlier_link_key(peer) else { continue };
+            match frame.authenticate(&key.toward(peer, keys.me()), Around::default()) {
+                Ok(authentic) => return self.taken(now, low, peer, &authentic),
+                Err(back) => frame = back,
+            }
+        }
+        Err(Drop::Mac)
     }
 
     /// A report to a station that we may not hear: what it asks for will be on air next. Not authenticated: whoever
@@ -115,6 +153,11 @@ impl Link {
     fn pairwise(&mut self, now: Instant, frame: Unmasked<'_>, keys: &dyn Keyring) -> Result<(), Drop> {
         let low = frame.from();
         let (peer, frame) = self.authenticate(frame, keys).ok_or(Drop::Mac)?;
+        self.taken(now, low, peer, &frame)
+    }
+
+    /// What an authentic frame of a neighbour says.
+    fn taken(&mut self, now: Instant, low: u8, peer: Index, frame: &Authentic<'_>) -> Result<(), Drop> {
         self.inbound.senders.insert(low, peer);
         self.authentic(now, peer);
         let given = match frame.body() {

@@ -80,7 +80,10 @@ impl Link {
 
     /// Whether an answer, a report or a control message waits.
     fn small_talk(&self) -> bool {
-        self.answers.is_due() || !self.outbox.reports.is_empty() || !self.outbox.control.is_empty()
+        self.answers.is_due()
+            || !self.outbox.reports.is_empty()
+            || !self.outbox.control.is_empty()
+            || self.objects.waits()
     }
 
     /// Writes one frame; false when there is nothing to send that may leave. A frame without a key is skipped (true,
@@ -102,7 +105,13 @@ impl Link {
             self.outbox.control.pop_front();
             return true;
         }
-        match self.offers.pick(now, self.turn.spoken_to(now)) {
+        let pick = self.offers.pick(now, self.turn.spoken_to(now));
+        let offered = pick.and_then(|p| self.offers.get(p.id())).map(|tx| tx.offer.precedence);
+        let object_first = self.objects.precedence().is_some_and(|object| offered.is_none_or(|offer| offer <= object));
+        if object_first && self.put_signed(now, gate, out) {
+            return true;
+        }
+        match pick {
             Some(pick) => self.put_offer(now, keys, gate, out, pick),
             None => false,
         }

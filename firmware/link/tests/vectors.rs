@@ -105,6 +105,9 @@ impl Exchange {
                     json!({who: "delivered late", "identity": hex::encode(identity.0), "source": source.0, "token": hex::encode(token)})
                 }
                 Event::Heard(from) => json!({who: "heard", "from": from.0}),
+                Event::Object(object) => json!({who: "object", "hex": hex::encode(object)}),
+                Event::Have(have) => json!({who: "have", "versions": format!("{have:?}")}),
+                Event::Generation(bits) => json!({who: "generation", "bits": bits}),
             };
             self.steps.push(step);
         }

@@ -10,7 +10,7 @@ use picket_link::{Emcon, Emission, Gate, Keyring};
 use picket_store::Ticket;
 use picket_wire::control::{Claim, Listens};
 use picket_wire::time::{Duration, Wall};
-use picket_wire::{Identity, Index, Precedence};
+use picket_wire::{Identity, Index, MissionId, Precedence};
 
 /// A link instance: one radio, cable or accepted connection. Chosen by the host, never reused in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +47,18 @@ pub trait Directory: Keyring {
     fn verify_claim(&self, claim: &Claim) -> bool;
     /// Whether the member's signature on its word of listening verifies.
     fn verify_listens(&self, listens: &Listens) -> bool;
+    /// The mission, from which the names of the brokers' topics for signed objects follow; `None` where nobody carries any.
+    fn mission(&self) -> Option<MissionId> {
+        None
+    }
+    /// All who are revoked, ascending.
+    fn revoked(&self) -> Vec<Index> {
+        Vec::new()
+    }
+    /// Whether this index is revoked.
+    fn is_revoked(&self, index: Index) -> bool {
+        self.revoked().binary_search(&index).is_ok()
+    }
 }
 
 /// Fixed properties of a gateway.
@@ -172,6 +184,11 @@ pub enum Input<'a> {
     Wall(Option<Wall>),
     /// The directory has changed (a newer roster).
     RosterChanged,
+    /// The host has verified this signed object, and it is durable and in force: answers [`Output::Object`], and at start
+    /// for what was kept.
+    Object(Vec<u8>),
+    /// The roster that came with the keyfill, as an object: handed to whoever has an older one.
+    Keep(Vec<u8>),
     /// Emission control: in force with this call, whatever else happens. Nothing that arrives can cause it; only the
     /// operator at the box does.
     Emcon(Emcon),
@@ -214,6 +231,9 @@ pub enum Output {
     Unsubscribe(UplinkId, [u8; 16]),
     /// Acknowledge this delivery to the broker.
     Settle(UplinkId, DeliveryId),
+    /// A signed object that is newer than the one in force: verify it, make it durable and put it in force, then say
+    /// [`Input::Object`]; or drop it.
+    Object(Vec<u8>),
     /// Something people may want in the log. Never secrets.
     Report(Report),
 }
@@ -258,6 +278,11 @@ pub enum Report {
     Damage {
         /// How many.
         records: u32,
+    },
+    /// The network key of this generation is in force.
+    Rekeyed {
+        /// Which.
+        generation: u8,
     },
     /// The store refused a write or a sync: custody is refused until it works again.
     StoreTrouble,

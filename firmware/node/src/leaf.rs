@@ -17,8 +17,10 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use crate::io::{Directory, StationKind};
+use crate::io::{Directory, LinkId, StationKind};
+use crate::objects::{Candidate, Objects, Say};
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
 use listening::Listening;
 use picket_link::gate::Traffic;
 use picket_link::{Emcon, Event, Gate, Link, Offer};
@@ -42,8 +44,12 @@ pub struct Leaf {
     listening: Listening,
     offered: BTreeSet<OfferId>,
     outcomes: VecDeque<Outcome>,
+    objects: Objects,
     transmitting: bool,
 }
+
+/// The leaf has one link.
+const LINK: LinkId = LinkId(0);
 
 impl Leaf {
     /// A leaf over a link that is down.
@@ -57,6 +63,7 @@ impl Leaf {
             listening: Listening::default(),
             offered: BTreeSet::new(),
             outcomes: VecDeque::new(),
+            objects: Objects::default(),
             transmitting: false,
         }
     }
@@ -65,6 +72,7 @@ impl Leaf {
     pub fn up(&mut self, now: Instant) {
         self.down(now);
         self.link.up(now);
+        self.objects.link_up(LINK);
         self.stage = Stage::Searching(Searching::begin(now));
     }
 
@@ -72,6 +80,7 @@ impl Leaf {
     pub fn down(&mut self, now: Instant) {
         self.leave(Lost::LinkDown);
         self.link.down(now);
+        self.objects.link_down(LINK);
         self.stage = Stage::Down;
         self.transmitting = false;
     }
@@ -165,6 +174,17 @@ impl Leaf {
         }
     }
 
+    /// An object that the owner has verified, durable and in force: answers [`Outcome::Object`], and at the beginning for
+    /// what was kept.
+    pub fn object(&mut self, now: Instant, me: Index, object: Vec<u8>) {
+        self.objects.hold(now, me, object);
+    }
+
+    /// The roster in force, as an object: handed to a gateway that has an older one.
+    pub fn keep(&mut self, object: Vec<u8>) {
+        self.objects.keep(object);
+    }
+
     /// Answers an arrival that is durable now, with the delivered token when it was for us and opened.
     pub fn acknowledge(&mut self, now: Instant, owed: Owed, delivered: Option<Token>) {
         self.link.acknowledge(now, owed, delivered, Duration::ZERO);
@@ -179,6 +199,7 @@ impl Leaf {
     pub fn poll(&mut self, now: Instant, directory: &dyn Directory) -> Option<Outcome> {
         self.run_timers(now, directory.me());
         self.tell_rooms(now);
+        self.say_objects(now);
         while let Some(event) = self.link.poll_event() {
             self.on_event(now, event, directory);
         }
@@ -198,7 +219,7 @@ impl Leaf {
     pub fn next_wake(&self) -> Option<Instant> {
         let link = if self.transmitting || matches!(self.stage, Stage::Down) { None } else { self.link.next_wake() };
         let shown = [self.stage.due(&self.config), self.telling_due()].into_iter().flatten();
-        shown.filter(|_| self.may_show()).chain(link).min()
+        shown.filter(|_| self.may_show()).chain(link).chain(self.objects.next_wake()).min()
     }
 
     /// Where it stands.
@@ -254,7 +275,37 @@ impl Leaf {
                     });
                 }
             }
+            Event::Object(object) => {
+                if self.objects.candidate(now, Some(LINK), &object) == Candidate::Verify {
+                    self.outcomes.push_back(Outcome::Object(object));
+                }
+            }
+            Event::Have(have) => self.objects.heard_have(now, directory.me(), LINK, &have),
+            Event::Generation(bits) => {
+                self.objects.other_generation(now, directory.me(), LINK, bits, directory.net().generation);
+            }
             Event::Control { from, message } => self.on_control(now, from, message, directory),
+        }
+    }
+
+    /// Says what is due of signed objects.
+    fn say_objects(&mut self, now: Instant) {
+        for (id, say) in self.objects.due(now) {
+            match say {
+                Say::Have if self.may_show() => self.link.say_have(now, &self.objects.have()),
+                // Only worth saying at once.
+                Say::Have => {}
+                Say::Push(kind) => {
+                    let free = !self.gate.is_closed() && !self.link.objects_wait();
+                    match self.objects.get(kind).filter(|_| free) {
+                        Some(object) => {
+                            let more = self.link.push_object(now, object);
+                            self.objects.pushed(now, id, kind, more);
+                        }
+                        None => self.objects.postponed(now, id, kind),
+                    }
+                }
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod gateway;
 mod io;
 pub mod leaf;
 pub mod limits;
+pub mod objects;
 pub mod operator;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

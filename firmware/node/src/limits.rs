@@ -52,6 +52,27 @@ pub const DEBTS_MAX: usize = 4096;
 /// parcels are offered again then), and an answer that becomes due meanwhile waits for so many at most.
 pub const PAY_AHEAD: usize = 8;
 
+/// Times a new signed object is sent by itself on each link: a silent station cannot say that it missed the first.
+pub const OBJECT_PUSHES: u8 = 3;
+
+/// Least pause before the same object, or the list of what we have, is said again on a link: whoever forges requests gets
+/// a 250-byte revocation every ten seconds, a fiftieth of a 9600 bit/s channel.
+pub const OBJECT_AGAIN: Duration = Duration::from_secs(10);
+
+/// Pause between two parts of an object, and while its frames wait for air.
+pub const OBJECT_WAIT: Duration = Duration::from_secs(1);
+
+/// Stations that would say the same at once are spread over this time.
+pub const OBJECT_JITTER_MS: u64 = 1_500;
+
+/// Signatures verified within [`OBJECT_CHECKS_PER`]: 5 ms each on a small board.
+pub const OBJECT_CHECKS: u32 = 8;
+
+/// See [`OBJECT_CHECKS`].
+pub const OBJECT_CHECKS_PER: Duration = Duration::from_secs(10);
+
+/// Pause after a broker is up before our objects are published there: the retained ones come first.
+pub const OBJECT_PUBLISH: Duration = Duration::from_secs(3);
 /// When a member whose word of listening is older than the one known comes back, if what it was told then was lost.
 pub const OUTDATED_RETRY: Duration = Duration::from_secs(10);
 

@@ -21,6 +21,8 @@ pub enum Request {
     Alive,
     /// A roster file's bytes as hex; answered by [`Reply::Roster`] or [`Reply::Error`].
     Roster(String),
+    /// A signed object's bytes as hex (a revocation); answered by [`Reply::Object`] or [`Reply::Error`].
+    Object(String),
 }
 
 /// A reply: one JSON object a line.
@@ -39,6 +41,11 @@ pub enum Reply {
     Roster {
         /// Version.
         version: u32,
+    },
+    /// The generation of the network key now in force.
+    Object {
+        /// Generation.
+        generation: u8,
     },
     /// The request was refused.
     Error {

@@ -6,10 +6,10 @@ pub use picket_link as link;
 use crate::io::{Directory, StationKind};
 use alloc::vec::Vec;
 use picket_link::Keyring;
-use picket_wire::Index;
 use picket_wire::control::{Claim, Listens, Rooms, Signature};
 use picket_wire::frame::Mask;
 use picket_wire::keys::{LinkKey, NetKeys, hmac};
+use picket_wire::{Index, MissionId};
 
 /// Everything a test station knows of its mission.
 #[derive(Debug)]
@@ -18,6 +18,9 @@ pub struct TestDirectory {
     net: NetKeys,
     mask: Mask,
     stations: Vec<(Index, StationKind)>,
+    mission: Option<MissionId>,
+    revoked: Vec<Index>,
+    earlier: Option<(NetKeys, Mask)>,
 }
 
 impl TestDirectory {
@@ -29,7 +32,20 @@ impl TestDirectory {
         let mut stations: Vec<_> = members.iter().map(kind(StationKind::Member)).collect();
         stations.extend(gateways.iter().map(kind(StationKind::Gateway)));
         stations.sort_by_key(|(index, _)| *index);
-        Self { me, mask: Mask::new(&net), net, stations }
+        Self { me, mask: Mask::new(&net), net, stations, mission: None, revoked: Vec::new(), earlier: None }
+    }
+
+    /// Signed objects are carried, in this mission.
+    pub fn carry_objects(&mut self, mission: MissionId) {
+        self.mission = Some(mission);
+    }
+
+    /// The network key of this generation, and these are revoked.
+    pub fn rekey(&mut self, generation: u8, revoked: &[Index]) {
+        let net = NetKeys::derive(&[7; 32], generation);
+        let mask = core::mem::replace(&mut self.mask, Mask::new(&net));
+        self.earlier = Some((core::mem::replace(&mut self.net, net), mask));
+        self.revoked = revoked.to_vec();
     }
 
     /// A claim that [`Directory::verify_claim`] of every test directory accepts.
@@ -74,6 +90,9 @@ impl Keyring for TestDirectory {
     fn stations(&self, low: u8) -> Vec<Index> {
         self.stations.iter().map(|(i, _)| *i).filter(|i| i.low() == low && *i != self.me).collect()
     }
+    fn earlier(&self) -> Option<(&NetKeys, &Mask)> {
+        self.earlier.as_ref().map(|(net, mask)| (net, mask))
+    }
     fn link_key(&self, peer: Index) -> Option<LinkKey> {
         self.kind(peer)?;
         let (a, b) = (self.me.min(peer), self.me.max(peer));
@@ -83,10 +102,17 @@ impl Keyring for TestDirectory {
 
 impl Directory for TestDirectory {
     fn kind(&self, index: Index) -> Option<StationKind> {
-        self.stations.iter().find(|(i, _)| *i == index).map(|(_, kind)| *kind)
+        let listed = self.stations.iter().find(|(i, _)| *i == index && !self.revoked.contains(i));
+        listed.map(|(_, kind)| *kind)
     }
     fn members(&self) -> Vec<Index> {
         self.stations.iter().filter(|(_, k)| *k == StationKind::Member).map(|(i, _)| *i).collect()
+    }
+    fn mission(&self) -> Option<MissionId> {
+        self.mission
+    }
+    fn revoked(&self) -> Vec<Index> {
+        self.revoked.clone()
     }
     fn verify_claim(&self, claim: &Claim) -> bool {
         claim.signature == signature(claim.member, claim.gateway, claim.sequence)

@@ -46,6 +46,11 @@ impl Routes {
         self.claims.remove(&member);
     }
 
+    /// Forgets where a station is, and who is at it.
+    pub fn gone(&mut self, station: Index) {
+        self.claims.retain(|member, claim| *member != station && claim.gateway != station);
+    }
+
     /// The member's newest claim.
     #[must_use]
     pub fn get(&self, member: Index) -> Option<&Claim> {

@@ -103,6 +103,11 @@ impl Surroundings {
     pub fn detach(&mut self, member: Index) {
         self.attached.remove(&member);
     }
+    /// A station is revoked: it is nowhere.
+    pub fn gone(&mut self, station: Index) {
+        self.attached.remove(&station);
+        self.neighbours.retain(|(_, gateway)| *gateway != station);
+    }
     /// Where the member is attached here.
     #[must_use]
     pub fn attached_port(&self, member: Index) -> Option<u32> {

@@ -7,6 +7,7 @@ use crate::keyfill::{self, checksum};
 use crate::keys::{BadKey, PublicKey, derive_key_pair, mission_of};
 use crate::limits;
 use crate::psk::{PairingSecret, PskError, expand};
+use crate::revoked::Revoked;
 use crate::roster::{self, Padding, Roster, RosterError};
 use crate::signer::{self, Roots, Signer, SignerError};
 use crate::station::{EPOCH_KEYS_LEN, EpochKeys, Kind, STATION_LEN, Station, usable};
@@ -41,6 +42,9 @@ pub struct RosterDraft {
     version: u32,
     next_index: u32,
     stations: Vec<DraftStation>,
+    pub(crate) generation: u8,
+    pub(crate) revoked: Revoked,
+    pub(crate) revokers: Option<(u8, Vec<PublicKey>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,6 +87,10 @@ pub enum DraftError {
     Secrets,
     /// Something is longer than the format allows.
     TooLong,
+    /// A mission has no more revocations left.
+    TooManyRevoked,
+    /// Not k of n keys, each there once.
+    Revokers,
     /// The authority's key did not sign.
     Signer(SignerError),
 }
@@ -114,6 +122,8 @@ impl fmt::Display for DraftError {
             Self::Roster(e) => write!(f, "{e}"),
             Self::Secrets => f.write_str("the device secrets are not those of the station"),
             Self::TooLong => f.write_str("longer than the format allows"),
+            Self::TooManyRevoked => f.write_str("this mission can revoke no more: begin a new one"),
+            Self::Revokers => f.write_str("revokers are 1 to 16 keys, each once, and k is 1 to as many as there are"),
             Self::Signer(e) => write!(f, "{e}"),
         }
     }
@@ -240,9 +250,16 @@ impl AuthorityKey {
         self.public().map(|key| mission_of(&key))
     }
 
-    /// The network key NK of a generation.
+    pub(crate) const fn network_root(&self) -> &[u8; 32] {
+        &self.roots.network
+    }
+
+    /// The network key NK of a generation: the first one from the network root, later ones from their seeds.
     #[must_use]
     pub fn network_key(&self, generation: u8) -> Zeroizing<[u8; 32]> {
+        if generation > 0 {
+            return self.seed(generation).network_key(generation);
+        }
         let mut out = Zeroizing::new([0; 32]);
         expand(&self.roots.network, &[b"PICKET-network", &[generation]], &mut out);
         out
@@ -286,6 +303,7 @@ impl AuthorityKey {
         if let Some(secrets) = secrets {
             section(&mut out, keyfill::SECRETS, &[&encode_secrets(secrets, &owner)?])?;
         }
+        section(&mut out, keyfill::PATHS, &[self.paths(own, generation).to_bytes().as_ref()])?;
         let sum = checksum(&out);
         out.extend_from_slice(&sum);
         Ok(out)
@@ -323,6 +341,9 @@ impl RosterDraft {
             version: 0,
             next_index: 1,
             stations: Vec::new(),
+            generation: 0,
+            revoked: Revoked::default(),
+            revokers: None,
         })
     }
 
@@ -349,6 +370,9 @@ impl RosterDraft {
             version: roster.version(),
             next_index: roster.next_index(),
             stations: stations.collect(),
+            generation: roster.generation(),
+            revoked: roster.revoked().clone(),
+            revokers: roster.revokers().map(|(k, keys)| (k, keys.collect())),
         }
     }
 
@@ -400,6 +424,14 @@ impl RosterDraft {
         Ok(())
     }
 
+    pub(crate) const fn next_index(&self) -> u32 {
+        self.next_index
+    }
+
+    pub(crate) fn lists(&self, index: Index) -> bool {
+        self.stations.iter().any(|s| s.index == index)
+    }
+
     /// Version the next signature will carry.
     #[must_use]
     pub const fn next_version(&self) -> u32 {
@@ -437,11 +469,25 @@ impl RosterDraft {
         let (stations, keys) = self.tables()?;
         section(&mut out, roster::STATIONS, &[&self.next_index.to_be_bytes(), &stations])?;
         section(&mut out, roster::KEYS, &[&keys])?;
+        self.revocation_sections(&mut out)?;
         let signature = authority.sign(roster::DOMAIN, &out)?;
         out.extend_from_slice(&signature);
         Roster::verify(out.as_slice(), &public).map_err(DraftError::Roster)?;
         self.version = version;
         Ok(out)
+    }
+
+    /// Sections 6 and 7, where there is something to say.
+    fn revocation_sections(&self, out: &mut Vec<u8>) -> Result<(), DraftError> {
+        if let Some((k, keys)) = &self.revokers {
+            let keys: Vec<u8> = keys.iter().flat_map(|key| key.0).collect();
+            section(out, roster::REVOKERS, &[&[*k], &keys])?;
+        }
+        if self.generation > 0 {
+            let revoked: Vec<u8> = self.revoked.as_slice().iter().flat_map(|i| i.0.to_be_bytes()).collect();
+            section(out, roster::REVOKED, &[&[self.generation], &revoked])?;
+        }
+        Ok(())
     }
 
     /// The station table and the key table.

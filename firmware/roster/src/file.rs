@@ -22,6 +22,10 @@ pub const KEYFILL: FileKind = FileKind { magic: *b"PKKEYFIL", version: 1 };
 pub const AUTHORITY: FileKind = FileKind { magic: *b"PKAUTHOR", version: 1 };
 /// A device's own secrets.
 pub const SECRETS: FileKind = FileKind { magic: *b"PKSECRET", version: 1 };
+/// An object that frames of kind 3 carry (spec §35.5), complete or still to be signed.
+pub const OBJECT: FileKind = FileKind { magic: *b"PKOBJECT", version: 1 };
+/// A revoker's secret key.
+pub const REVOKER: FileKind = FileKind { magic: *b"PKREVOKR", version: 1 };
 
 /// Bytes of magic and version.
 pub const HEADER_LEN: usize = 10;

@@ -4,6 +4,7 @@ use crate::codec::{DecodeError, Reader, Sections, skip_unknown};
 use crate::device::{DeviceError, DeviceSecrets};
 use crate::file::{self, HeaderError};
 use crate::keys::{PublicKey, mission_of};
+use crate::path::PathKeys;
 use crate::psk::{PairingSecret, Psk, PskError};
 use crate::roster::{Roster, RosterError};
 use crate::station::{Kind, Station};
@@ -20,6 +21,7 @@ pub(crate) const PAIRING: u32 = 3;
 pub(crate) const PSKS: u32 = 4;
 pub(crate) const ROSTER: u32 = 5;
 pub(crate) const SECRETS: u32 = 6;
+pub(crate) const PATHS: u32 = 7;
 
 pub(crate) const CHECKSUM_LEN: usize = 8;
 pub(crate) const PSK_LEN: usize = 38;
@@ -41,6 +43,7 @@ struct Parts<'a> {
     psks: &'a [u8],
     roster: &'a [u8],
     secrets: Option<&'a [u8]>,
+    paths: Option<PathKeys>,
 }
 
 /// Why a keyfill is refused.
@@ -176,6 +179,13 @@ impl<'a> Keyfill<'a> {
         NetKeys::derive(&self.parts.network_key, self.parts.generation)
     }
 
+    /// The owner's keys of the revocation tree. A keyfill without them was made before there was one: whoever holds it
+    /// cannot follow a revocation.
+    #[must_use]
+    pub const fn paths(&self) -> Option<&PathKeys> {
+        self.parts.paths.as_ref()
+    }
+
     /// d_y, from which keys of later joiners come; members only.
     #[must_use]
     pub const fn pairing(&self) -> Option<&PairingSecret> {
@@ -258,7 +268,7 @@ impl<'a> Parts<'a> {
         }
         let body = body.get(file::HEADER_LEN..).ok_or(DecodeError::Truncated)?;
         let mut sections = Sections::new(body);
-        let [mut owner, mut network, mut pairing, mut psks, mut roster, mut secrets] = [None; 6];
+        let [mut owner, mut network, mut pairing, mut psks, mut roster, mut secrets, mut paths] = [None; 7];
         while let Some(section) = sections.next()? {
             match section.kind {
                 OWNER => owner = Some(section.body),
@@ -267,6 +277,7 @@ impl<'a> Parts<'a> {
                 PSKS => psks = Some(section.body),
                 ROSTER => roster = Some(section.body),
                 SECRETS => secrets = Some(section.body),
+                PATHS => paths = Some(section.body),
                 _ => skip_unknown(&section)?,
             }
         }
@@ -281,6 +292,7 @@ impl<'a> Parts<'a> {
             psks: check_psks(psks.unwrap_or(&[]), own)?,
             roster: roster.ok_or(DecodeError::Sections)?,
             secrets,
+            paths: paths.map(|body| read_paths(body, generation)).transpose()?,
         })
     }
 }
@@ -300,6 +312,11 @@ fn read_network(body: &[u8]) -> Result<(u8, Zeroizing<[u8; 32]>), DecodeError> {
     let key = Zeroizing::new(r.array()?);
     r.end()?;
     Ok((generation, key))
+}
+
+fn read_paths(body: &[u8], generation: u8) -> Result<PathKeys, DecodeError> {
+    let paths = PathKeys::decode(body)?;
+    if paths.generation() == generation { Ok(paths) } else { Err(DecodeError::Value) }
 }
 
 fn read_pairing(body: &[u8]) -> Result<PairingSecret, DecodeError> {

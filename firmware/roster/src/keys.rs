@@ -97,6 +97,16 @@ impl PublicKey {
         verify_plain(&self.0, &signed_digest(domain, message), signature)
     }
 
+    /// As [`Self::verify`], over a message in parts.
+    pub(crate) fn verify_parts(
+        &self,
+        domain: &[u8],
+        message: &[&[u8]],
+        signature: &[u8; 64],
+    ) -> Result<(), BadSignature> {
+        verify_plain(&self.0, &digest_of(domain, message), signature)
+    }
+
     /// Whether the form can be right: length is, first byte is `02` or `03`.
     #[must_use]
     pub const fn plausible(&self) -> bool {
@@ -259,9 +269,14 @@ pub(crate) fn signing_digest(domain: &[u8], message: &[u8]) -> [u8; 32] {
 /// What is signed: the domain, then SHA-256 of the message. The inner hash keeps large rosters out of the signer and
 /// gives every domain its own fixed-length form.
 fn signed_digest(domain: &[u8], message: &[u8]) -> [u8; 64] {
+    digest_of(domain, &[message])
+}
+
+fn digest_of(domain: &[u8], message: &[&[u8]]) -> [u8; 64] {
     let mut out = [0u8; 64];
     out[..32].copy_from_slice(&Sha256::digest(domain));
-    out[32..].copy_from_slice(&Sha256::digest(message));
+    let hash = message.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part));
+    out[32..].copy_from_slice(&hash.finalize());
     out
 }
 

@@ -2,7 +2,7 @@
 //! itself, the keyfill it receives before the mission, and the claims by which a member says where it is attached.
 //! `no_std`, no heap (feature `authority` excepted), no clock, no randomness of its own.
 //!
-//! Normative text: `firmware/spec/30-roster.md`.
+//! Normative text: `firmware/spec/30-roster.md`; revocation: `firmware/spec/35-revocation.md`.
 //!
 //! A [`Roster`] is a view over bytes: ten thousand members need no heap. [`Roster::verify`] is the only constructor, so
 //! whoever holds a `Roster` holds a verified one. Likewise a [`Keyfill`] has passed every check that needs no keys of
@@ -45,11 +45,17 @@ pub mod file;
 mod keyfill;
 pub mod keys;
 pub mod limits;
+mod path;
 mod psk;
+mod revoke;
+mod revoked;
+#[cfg(feature = "authority")]
+pub mod revoking;
 mod roster;
 #[cfg(feature = "authority")]
 mod signer;
 mod station;
+pub mod tree;
 mod verify;
 
 #[cfg(feature = "authority")]
@@ -60,7 +66,12 @@ pub use device::{DeviceRequest, DeviceSecrets, EpochSeeds};
 pub use file::HeaderError;
 pub use keyfill::{Keyfill, KeyfillError};
 pub use keys::{AgreementSecret, BadKey, IdentitySecret, PublicKey, link_key};
+pub use path::{NodeKey, NotOurs, PathKeys, SEED_LEN, Seed, WRAP_LEN};
 pub use psk::{PairingSecret, Psk, PskError};
+pub use revoke::{OpenError, Revoke, RevokeError, read_revoke};
+pub use revoked::{Full, Revoked};
+#[cfg(feature = "authority")]
+pub use revoking::{Draft as RevokeDraft, RevokerSecret};
 pub use roster::{Padding, Roster, RosterError, Upgrade, UpgradeError, check_roster_format, upgrade};
 #[cfg(feature = "authority")]
 pub use signer::{Roots, Signer, SignerError, sign_as};

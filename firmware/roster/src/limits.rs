@@ -43,3 +43,16 @@ pub const RATCHET_MAX: u32 = 4_096;
 /// Most epochs that D may span: an envelope carries four bits of its epoch, and one value must mean one live epoch
 /// (the current one, the next, and those whose end + D has not passed).
 pub const LIVE_EPOCHS_MAX: u32 = 14;
+
+/// Most stations that can be revoked in one mission: 512 bytes in every roster in memory, and a REVOKE of all of them
+/// scattered over ten thousand stations is still below [`OBJECT_MAX`]. A mission that lost more begins anew.
+pub const REVOKED_MAX: usize = 256;
+
+/// Last generation of the network key: it is one byte.
+pub const GENERATION_MAX: u8 = 255;
+
+/// Most revokers: a signature is 65 bytes, and more people than that do not meet in an hour.
+pub const REVOKERS_MAX: usize = 16;
+
+/// Longest signed object.
+pub const OBJECT_MAX: usize = picket_wire::limits::OBJECT_MAX;

@@ -158,7 +158,7 @@ fn advance(key: &mut [u8; 32], at: &mut u32, to: u32) -> Result<(), PskError> {
 }
 
 /// HKDF-SHA-256 without salt, 32 bytes.
-pub(crate) fn expand(ikm: &[u8; 32], info: &[&[u8]], out: &mut [u8; 32]) {
+pub(crate) fn expand(ikm: &[u8], info: &[&[u8]], out: &mut [u8; 32]) {
     let done = Hkdf::<Sha256>::new(None, ikm).expand_multi_info(info, out);
     // Expansion fails only above 255 × 32 bytes.
     debug_assert!(done.is_ok());

@@ -4,12 +4,16 @@ use crate::codec::{DecodeError, Reader, Sections, skip_unknown};
 use crate::file::{self, HEADER_LEN, HeaderError};
 use crate::keys::{PublicKey, mission_of};
 use crate::limits;
+use crate::revoked::Revoked;
 use crate::station::{EPOCH_KEYS_LEN, EpochKeys, STATION_LEN, Station, usable};
 use core::fmt;
 use core::ops::Range;
 use picket_wire::time::{Duration, Wall};
 use picket_wire::{Index, MissionId};
+use revocation::{check_revokers, read_revoked};
 use sha2::{Digest, Sha256};
+
+mod revocation;
 
 pub(crate) const DOMAIN: &[u8] = b"PICKET-roster";
 pub(crate) const SIGNATURE_LEN: usize = 64;
@@ -19,12 +23,16 @@ pub(crate) const TIMES: u32 = 2;
 pub(crate) const POLICY: u32 = 3;
 pub(crate) const STATIONS: u32 = 4;
 pub(crate) const KEYS: u32 = 5;
+pub(crate) const REVOKERS: u32 = 6;
+pub(crate) const REVOKED: u32 = 7;
 
 /// A verified roster. `B` holds the bytes as received: a slice, a vector, a memory map.
 #[derive(Clone)]
 pub struct Roster<B> {
     bytes: B,
     layout: Layout,
+    /// Those of section 7, and of every REVOKE put in force since.
+    revoked: Revoked,
 }
 
 /// What was found in the bytes: values copied, tables as ranges.
@@ -42,6 +50,11 @@ struct Layout {
     next_index: u32,
     stations: Range<usize>,
     keys: Range<usize>,
+    /// How many revokers must sign, and their public keys.
+    revokers: Option<(u8, Range<usize>)>,
+    /// Generation of the network key when the roster was signed.
+    generation: u8,
+    revoked: Revoked,
 }
 
 /// How content is padded before it is sealed (spec §40.8).
@@ -102,6 +115,8 @@ pub enum UpgradeError {
         /// The index.
         index: Index,
     },
+    /// ALARM: it does not know of a revocation that the roster in force knows of.
+    Unrevoked,
 }
 
 impl fmt::Display for RosterError {
@@ -141,6 +156,10 @@ impl fmt::Display for UpgradeError {
                 "ALARM: index {} names another station than before; nothing changed, tell the authority at once",
                 index.0
             ),
+            Self::Unrevoked => f.write_str(
+                "ALARM: this roster knows nothing of a revocation that is in force; nothing changed, tell the authority \
+                 at once",
+            ),
         }
     }
 }
@@ -169,7 +188,8 @@ impl<B: AsRef<[u8]>> Roster<B> {
         if layout.authority != *authority {
             return Err(RosterError::Authority);
         }
-        Ok(Self { bytes, layout })
+        let revoked = layout.revoked.clone();
+        Ok(Self { bytes, layout, revoked })
     }
 
     /// The bytes as received, signature included: what is passed on and stored.
@@ -251,7 +271,7 @@ impl<B: AsRef<[u8]>> Roster<B> {
         epoch.saturating_sub(kept)
     }
 
-    /// Number of stations.
+    /// Number of stations listed, revoked or not.
     pub fn len(&self) -> usize {
         self.layout.stations.len() / STATION_LEN
     }
@@ -261,14 +281,23 @@ impl<B: AsRef<[u8]>> Roster<B> {
         self.layout.stations.is_empty()
     }
 
-    /// All stations, indices ascending.
+    /// All stations that are not revoked, indices ascending.
     pub fn stations(&self) -> impl Iterator<Item = Station<'_>> {
+        self.all_listed().filter(|s| !self.revoked.contains(s.index))
+    }
+
+    fn all_listed(&self) -> impl Iterator<Item = Station<'_>> {
         let table = self.slice(&self.layout.stations).unwrap_or(&[]);
         table.chunks_exact(STATION_LEN).filter_map(|record| Station::read(record).ok())
     }
 
-    /// The station of an index (binary search).
+    /// The station of an index; `None` for one that is revoked.
     pub fn station(&self, index: Index) -> Option<Station<'_>> {
+        if self.revoked.contains(index) { None } else { self.listed(index) }
+    }
+
+    /// The station of an index, revoked or not: for telling people whose it was, and for nothing else (binary search).
+    pub fn listed(&self, index: Index) -> Option<Station<'_>> {
         let table = self.slice(&self.layout.stations)?;
         let (mut low, mut high) = (0, table.len() / STATION_LEN);
         while low < high {
@@ -330,8 +359,13 @@ pub fn upgrade<A: AsRef<[u8]>, B: AsRef<[u8]>>(
         let index = Index(u16::try_from(offered.next_index()).unwrap_or(u16::MAX));
         return Err(UpgradeError::Reused { index });
     }
-    for station in offered.stations() {
-        let old = current.station(station.index);
+    let forgets =
+        offered.generation() < current.generation() || !offered.layout.revoked.includes(&current.layout.revoked);
+    if forgets {
+        return Err(UpgradeError::Unrevoked);
+    }
+    for station in offered.all_listed() {
+        let old = current.listed(station.index);
         let changed = old.is_some_and(|o| o.identity != station.identity || o.kind != station.kind);
         let revived = old.is_none() && u32::from(station.index.0) < current.next_index();
         if changed || revived {
@@ -389,7 +423,7 @@ impl Layout {
         let mut r = Reader::new(signed.get(HEADER_LEN..).ok_or(DecodeError::Truncated)?);
         let version = r.u32()?;
         let mut sections = Sections::new(r.rest());
-        let [mut mission, mut times, mut policy, mut stations, mut keys] = [None; 5];
+        let [mut mission, mut times, mut policy, mut stations, mut keys, mut revokers, mut revoked] = [None; 7];
         while let Some(section) = sections.next()? {
             match section.kind {
                 MISSION => mission = Some(section.body),
@@ -397,6 +431,8 @@ impl Layout {
                 POLICY => policy = Some(section.body),
                 STATIONS => stations = Some(section.body),
                 KEYS => keys = Some(section.body),
+                REVOKERS => revokers = Some(section.body),
+                REVOKED => revoked = Some(section.body),
                 _ => skip_unknown(&section)?,
             }
         }
@@ -411,6 +447,11 @@ impl Layout {
         p.end()?;
         let keys = keys.ok_or(missing)?;
         let (next_index, table) = check_stations(stations.ok_or(missing)?, keys)?;
+        let revokers = revokers.map(check_revokers).transpose()?;
+        let (generation, revoked) = revoked.map(|body| read_revoked(body, next_index)).transpose()?.unwrap_or_default();
+        if table.chunks_exact(STATION_LEN).any(|s| revoked.contains(Index(u16::from_be_bytes([s[0], s[1]])))) {
+            return Err(DecodeError::Indices);
+        }
         Ok(Self {
             version,
             hash: Sha256::digest(signed).into(),
@@ -424,6 +465,9 @@ impl Layout {
             next_index,
             stations: range_in(signed, table),
             keys: range_in(signed, keys),
+            revokers: revokers.map(|(k, list)| (k, range_in(signed, list))),
+            generation,
+            revoked,
         })
     }
 }

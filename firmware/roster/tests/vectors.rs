@@ -77,9 +77,9 @@ fn made() -> Value {
             "stations": stations,
         },
         "keyfills": [
-            { "hex": hex::encode(&*alpha), "own": 1, "generation": 0 },
-            { "hex": hex::encode(&*bravo), "own": 2, "generation": 0 },
-            { "hex": hex::encode(&*gateway), "own": 3, "generation": 0 },
+            { "hex": hex::encode(without_paths(&alpha)), "own": 1, "generation": 0 },
+            { "hex": hex::encode(without_paths(&bravo)), "own": 2, "generation": 0 },
+            { "hex": hex::encode(without_paths(&gateway)), "own": 3, "generation": 0 },
         ],
         "psk_1_2": (0..4).map(|e| hex::encode(*psk.at(e).unwrap())).collect::<Vec<_>>(),
         "link_key_1_3_generation_5": hex::encode(lk.0),
@@ -88,6 +88,16 @@ fn made() -> Value {
             "member": 1, "sequence": 8, "rooms": [0xC000, 0xC102], "signature": hex::encode(listens.signature.0),
         },
     })
+}
+
+/// As keyfills were before section 7, which `revocation.json` has.
+fn without_paths(keyfill: &[u8]) -> Vec<u8> {
+    use sha2::{Digest, Sha256};
+    let section = 3 + picket_roster::PathKeys::LEN;
+    let mut body = keyfill[..keyfill.len() - 8 - section].to_vec();
+    let sum = Sha256::digest(&body);
+    body.extend_from_slice(&sum[..8]);
+    body
 }
 
 fn station(view: &Roster<&[u8]>, s: picket_roster::Station<'_>) -> Value {

@@ -33,7 +33,7 @@ pub enum Kind {
     Fragment = 1,
     /// A control message.
     Control = 2,
-    /// An object signed by the authority; refused in this version.
+    /// An object that its own signatures prove: [`crate::signed`] reads it, nothing here does.
     Signed = 3,
 }
 
@@ -69,7 +69,7 @@ pub enum FrameError {
     Version(u8),
     /// A network-key generation (low three bits) that we do not hold.
     Generation(u8),
-    /// A kind this version does not accept.
+    /// A kind that is not read here, or a body that is not of it.
     Kind(Kind),
 }
 

@@ -16,6 +16,7 @@ pub mod lifetime;
 pub mod limits;
 mod listens;
 pub mod precedence;
+pub mod signed;
 pub mod time;
 
 pub use ids::{Identity, Index, MessageId, MissionId};

@@ -39,6 +39,9 @@ pub const OBJECT_ID_LEN: usize = 8;
 /// symbols of 17 bytes.
 pub const SOURCE_SYMBOLS_MAX: usize = 4096;
 
+/// Longest signed object: as long as an envelope, since the same code cuts it into symbols.
+pub const OBJECT_MAX: usize = ENVELOPE_MAX;
+
 /// Parcels that one acknowledgement may name: 30 bytes of names in one frame of 39; more would delay the first.
 pub const ACK_MANY_MAX: usize = 15;
 

@@ -224,7 +224,12 @@ impl Station {
                 self.may_offer = true;
             }
             Event::Refused { offer, reason, .. } => panic!("nobody here refuses: {offer:?} {reason:?}"),
-            Event::Heard(_) | Event::Control { .. } | Event::DeliveredLate { .. } => {}
+            Event::Heard(_)
+            | Event::Control { .. }
+            | Event::DeliveredLate { .. }
+            | Event::Object(_)
+            | Event::Have(_)
+            | Event::Generation(_) => {}
         }
     }
 

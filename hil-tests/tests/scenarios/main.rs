@@ -15,6 +15,7 @@ mod namespaces;
 mod outages;
 mod privacy;
 mod provisioned;
+mod revocation;
 mod stores;
 mod verified;
 mod world;

@@ -45,6 +45,8 @@ pub struct Kind {
 
 /// The authority's keys.
 pub const AUTHORITY: Kind = Kind { magic: *b"PKAUTHKY", name: "authority" };
+/// The key of one who may sign revocations.
+pub const REVOKER: Kind = Kind { magic: *b"PKREVKEY", name: "revoker" };
 
 const VERSION: u16 = 1;
 const HEAD: usize = 51;

@@ -2,7 +2,7 @@
 
 use crate::error::{Exit, Failure};
 use crate::vault;
-use picket_endpoint::{BodyError, ComposeError, ImportError, MarkReadError, OpenError};
+use picket_endpoint::{BodyError, ComposeError, ImportError, MarkReadError, ObjectError, OpenError};
 
 /// Opening a home.
 #[must_use]
@@ -32,6 +32,7 @@ pub fn compose(e: &ComposeError) -> Failure {
         ComposeError::TtlTooLong { .. } | ComposeError::TtlTooShort => "nothing was sent; correct --ttl",
         ComposeError::TooLarge { .. } => "nothing was sent; send it in parts",
         ComposeError::FileName => "nothing was sent; rename the file",
+        ComposeError::Revoked => "nothing was sent; have the device enrolled anew, in a home of its own",
     };
     Failure::usage(e.to_string(), next)
 }
@@ -62,6 +63,23 @@ pub fn import(e: &ImportError) -> Failure {
             Failure::usage(e.to_string(), "the roster in force stays; ask the authority for the right file")
         }
         ImportError::Vault(e) => vault::failure(*e),
+    }
+}
+
+/// Putting a revocation in force.
+#[must_use]
+pub fn object(e: &ObjectError) -> Failure {
+    match e {
+        ObjectError::Vault(e) => vault::failure(*e),
+        ObjectError::Unknown
+        | ObjectError::Roster(_)
+        | ObjectError::Older
+        | ObjectError::Revoke(_)
+        | ObjectError::Open(_)
+        | ObjectError::NoPaths
+        | ObjectError::Revoked => {
+            Failure::usage(e.to_string(), "nothing else changed; ask the authority for the right file")
+        }
     }
 }
 

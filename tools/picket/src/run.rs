@@ -34,6 +34,10 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Mission(MissionCommand::Quickstart(args)) => provision::quickstart(&args, out)?,
         Command::Mission(MissionCommand::New(args)) => provision::new(&args, out)?,
         Command::Mission(MissionCommand::Enrol(args)) => provision::enrol(&args, out)?,
+        Command::Mission(MissionCommand::Revoke(args)) => provision::revoke(&args, out)?,
+        Command::Mission(MissionCommand::Cosign(args)) => provision::cosign(&args, out)?,
+        Command::Mission(MissionCommand::Revokers(args)) => provision::revokers(&args, out)?,
+        Command::Mission(MissionCommand::Revoker(args)) => provision::revoker(&args, out)?,
         Command::Mission(MissionCommand::Show(args)) => provision::show(&args, out)?,
         Command::Mission(MissionCommand::Reissue(args)) => provision::reissue(&args, out)?,
         Command::Mission(MissionCommand::Remove(args)) => provision::remove(&args, out)?,
@@ -64,6 +68,7 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Gateway(GatewayCommand::Links(args)) => commands::gateway_links(&args, out)?,
         Command::Gateway(GatewayCommand::Emcon(args)) => commands::gateway_emcon(&args, out)?,
         Command::Gateway(GatewayCommand::Roster(args)) => commands::gateway_roster(&args, out)?,
+        Command::Gateway(GatewayCommand::Push(args)) => commands::gateway_push(&args, out)?,
         Command::Demo(args) => return demo(&args, out),
     }
     Ok(Exit::Done)

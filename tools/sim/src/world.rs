@@ -222,6 +222,8 @@ impl World {
             Output::Recall(_) => {}
             Output::RecordAirtime(_) => self.gateways[n].tell(now, Input::AirtimeRecorded(true)),
             Output::Settle(_, delivery) => self.broker.settle(n, delivery),
+            // Nobody signs objects in this world.
+            Output::Object(_) => {}
             Output::Report(_) => {}
         }
     }
@@ -251,6 +253,9 @@ impl World {
             Event::PeerRenewed { from } => self.outcome.faults.push(format!("m{n} is told that {from:?} recovered")),
             Event::HomeRolledBack => self.outcome.faults.push(format!("m{n} believes it was rolled back")),
             Event::Failed => self.outcome.faults.push(format!("m{n} failed")),
+            Event::Rekeyed { .. } | Event::RosterHeard { .. } | Event::Revoked => {
+                self.outcome.faults.push(format!("m{n} heard a signed object, and nobody signs here"));
+            }
             Event::Attached { .. } | Event::Drained { .. } | Event::Detached { .. } => {}
         }
     }

@@ -3,8 +3,8 @@
 use picket_node::leaf::Keyring;
 use picket_node::{Directory, StationKind};
 use picket_roster::{
-    AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, Kind, Roster, RosterDraft, link_key, verify_claim,
-    verify_listens,
+    AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, Kind, PathKeys, Revoke, RevokeDraft, Roster, RosterDraft,
+    link_key, verify_claim, verify_listens,
 };
 use picket_wire::Index;
 use picket_wire::control::{Claim, Listens};
@@ -45,6 +45,17 @@ impl Mission {
         self.secrets.push(secrets);
     }
 
+    /// Revokes the station at this position: the object.
+    pub fn revoke(&mut self, at: &[usize], issued: u64) -> Vec<u8> {
+        let gone: Vec<Index> = at.iter().map(|at| self.indices[*at]).collect();
+        self.draft.revoke(&gone).unwrap();
+        self.sign(issued);
+        let roster = Roster::verify(self.roster.as_slice(), &self.authority.public().unwrap()).unwrap();
+        let mut draft = RevokeDraft::new(&self.authority, &roster).unwrap();
+        draft.sign(&self.authority, &roster).unwrap();
+        draft.bytes().to_vec()
+    }
+
     pub fn sign(&mut self, issued: u64) {
         self.roster = self.draft.sign(&self.authority, issued).unwrap();
     }
@@ -61,7 +72,8 @@ impl Mission {
         let fill = Keyfill::open(&fill).unwrap();
         let net = fill.net_keys();
         let roster = Roster::verify(self.roster.clone(), &self.authority.public().unwrap()).unwrap();
-        GatewayDirectory { me: self.indices[at], mask: Mask::new(&net), net, roster, secrets }
+        let paths = fill.paths().unwrap().clone();
+        GatewayDirectory { me: self.indices[at], mask: Mask::new(&net), net, roster, secrets, paths }
     }
 }
 
@@ -72,6 +84,24 @@ pub struct GatewayDirectory {
     mask: Mask,
     roster: Roster<Vec<u8>>,
     secrets: DeviceSecrets,
+    paths: PathKeys,
+}
+
+impl GatewayDirectory {
+    /// Puts a revocation in force; false when it is none, or nothing new.
+    pub fn apply(&mut self, object: &[u8]) -> bool {
+        let Ok(revoke) = Revoke::verify(object.to_vec(), &self.roster) else { return false };
+        let Ok(seed) = revoke.open(self.me, &self.paths) else { return false };
+        self.paths.advance_to(revoke.generation());
+        self.net = seed.net_keys(revoke.generation());
+        self.mask = Mask::new(&self.net);
+        self.roster.revoke(&revoke).unwrap();
+        true
+    }
+
+    pub fn generation(&self) -> u8 {
+        self.net.generation
+    }
 }
 
 impl Keyring for GatewayDirectory {
@@ -89,7 +119,7 @@ impl Keyring for GatewayDirectory {
     }
     fn link_key(&self, peer: Index) -> Option<LinkKey> {
         thread_local! {
-            static KEYS: std::cell::RefCell<std::collections::BTreeMap<(Index, Index), LinkKey>> = const { std::cell::RefCell::new(std::collections::BTreeMap::new()) };
+            static KEYS: std::cell::RefCell<std::collections::BTreeMap<(Index, Index, u8), LinkKey>> = const { std::cell::RefCell::new(std::collections::BTreeMap::new()) };
         }
         let station = self.roster.station(peer)?;
         KEYS.with(|keys| {
@@ -98,7 +128,7 @@ impl Keyring for GatewayDirectory {
                 link_key(self.secrets.agreement(), &station.agreement, self.roster.mission(), self.net.generation)
                     .unwrap()
             };
-            Some(keys.entry((self.me, peer)).or_insert_with(make).clone())
+            Some(keys.entry((self.me, peer, self.net.generation)).or_insert_with(make).clone())
         })
     }
 }
@@ -109,6 +139,9 @@ impl Directory for GatewayDirectory {
             Kind::Member => StationKind::Member,
             Kind::Gateway => StationKind::Gateway,
         })
+    }
+    fn revoked(&self) -> Vec<Index> {
+        self.roster.revoked().as_slice().to_vec()
     }
     fn members(&self) -> Vec<Index> {
         self.roster.stations().filter(|s| s.kind == Kind::Member).map(|s| s.index).collect()

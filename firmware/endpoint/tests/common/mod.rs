@@ -43,7 +43,7 @@ pub struct Member {
 pub struct Post {
     pub gateway: Option<Gateway<RamMedium>>,
     medium: Option<RamMedium>,
-    directory: GatewayDirectory,
+    pub directory: GatewayDirectory,
     links: BTreeMap<LinkId, Far>,
     generation: u32,
 }
@@ -358,8 +358,17 @@ impl World {
             picket_node::Output::Sync(ticket) => {
                 self.put(Duration::from_millis(1), Delivery::Synced(p, generation, ticket));
             }
+            picket_node::Output::Object(object) if self.posts[p].directory.apply(&object) => {
+                self.post_input(p, picket_node::Input::Object(object));
+            }
             _ => {}
         }
+    }
+
+    /// A gateway is given a revocation, as by its operator.
+    pub fn push(&mut self, p: usize, object: &[u8]) {
+        assert!(self.posts[p].directory.apply(object));
+        self.post_input(p, picket_node::Input::Object(object.to_vec()));
     }
 
     /// Over a medium that loses and delays.

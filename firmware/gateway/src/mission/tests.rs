@@ -95,3 +95,54 @@ fn a_roster_without_us_is_not_imported() {
     assert_eq!(mission.import(p.newer()).unwrap_err().code(), "roster_revoked");
     assert_eq!(mission.roster_version(), 1);
 }
+
+/// Revokes by name: the REVOKE.
+fn revocation(p: &mut Provisioned, names: &[&str]) -> Vec<u8> {
+    let gone: Vec<Index> = names.iter().map(|name| p.device(name).0).collect();
+    p.draft.revoke(&gone).unwrap();
+    let roster = Roster::verify(p.newer(), &p.authority.public().unwrap()).unwrap();
+    let mut draft = picket_roster::RevokeDraft::new(&p.authority, &roster).unwrap();
+    draft.sign(&p.authority, &roster).unwrap();
+    draft.bytes().to_vec()
+}
+
+#[test]
+fn a_kept_revocation_survives_a_restart_and_a_damaged_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut p = Provisioned::new();
+    let mut mission = load(&p, folder.path(), "gw1").unwrap();
+    let (alpha, bravo) = (p.device("alpha").0, p.device("bravo").0);
+    let before = mission.net().mac;
+    let object = revocation(&mut p, &["alpha"]);
+    let mut forged = object.clone();
+    forged[30] ^= 1;
+    assert_eq!(mission.revoke(&forged).unwrap_err().code(), "revocation_invalid");
+    assert_eq!(mission.revoke(&object).unwrap(), 1);
+    assert_eq!(mission.revoke(&object).unwrap_err().code(), "revocation_older");
+    assert!(mission.is_revoked(alpha) && mission.kind(alpha).is_none() && mission.link_key(alpha).is_none());
+    assert_eq!(mission.name(alpha), "alpha", "for people");
+    assert_eq!(mission.kind(bravo), Some(StationKind::Member));
+    assert!(mission.net().mac != before && mission.earlier().is_some() && mission.earlier_link_key(bravo).is_some());
+    let after = mission.net().mac;
+    drop(mission);
+    let mission = load(&p, folder.path(), "gw1").unwrap();
+    assert_eq!((mission.generation(), mission.net().mac), (1, after));
+    assert!(mission.is_revoked(alpha) && mission.earlier().is_none());
+    assert_eq!(mission.objects()[0], (object, false));
+    let kept = folder.path().join("revocation");
+    let mut damaged = fs::read(&kept).unwrap();
+    damaged.truncate(60);
+    fs::write(&kept, damaged).unwrap();
+    assert!(matches!(load(&p, folder.path(), "gw1"), Err(MissionError::KeptNetwork(_))));
+}
+
+#[test]
+fn a_gateway_that_is_revoked_does_not_start_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut p = Provisioned::new();
+    let mut mission = load(&p, folder.path(), "gw1").unwrap();
+    let object = revocation(&mut p, &["gw1"]);
+    assert_eq!(mission.revoke(&object).unwrap_err().code(), "revoked");
+    drop(mission);
+    assert!(matches!(load(&p, folder.path(), "gw1"), Err(MissionError::Revoked)));
+}

@@ -247,6 +247,7 @@ impl Member {
                     self.leaf.acknowledge(now, arrival.owed(), None);
                     self.arrived.push(arrival.bytes);
                 }
+                Outcome::Object(_) => {}
                 Outcome::Accepted { offer, .. } => drop(self.accepted.insert(offer)),
                 Outcome::Refused { offer, reason, retry } => panic!("{offer:?} refused: {reason:?}, {retry:?}"),
             }

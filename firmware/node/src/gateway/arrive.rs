@@ -69,6 +69,9 @@ impl<M: Medium> Gateway<M> {
             Event::Refused { offer, reason, retry } => {
                 self.offer_refused(now, branch_of(offer), Via::Link(id), reason, retry);
             }
+            Event::Object(object) => self.object_arrived(now, Some(id), object),
+            Event::Have(have) => self.objects.heard_have(now, self.me, id, &have),
+            Event::Generation(bits) => self.other_generation(now, id, bits, dir),
             Event::Control { from, message } => self.control(now, id, from, message, dir),
         }
     }
@@ -98,6 +101,10 @@ impl<M: Medium> Gateway<M> {
             return self.settle(&deposit.creditor);
         };
         let meta = incoming.meta;
+        if dir.is_revoked(meta.source) || dir.is_revoked(meta.destination) {
+            self.counters.add(Count::RefusedRevoked);
+            return self.refuse(now, deposit.creditor, RefuseReason::UnknownDestination, Duration::ZERO, dir);
+        }
         let offered = Offered {
             identity: deposit.identity,
             from: meta.ingress.from,

@@ -34,6 +34,11 @@ impl Attachments {
         self.stored.insert(member, key)
     }
 
+    /// The member is revoked.
+    pub(super) fn forget(&mut self, member: Index) {
+        self.draining.remove(&member);
+    }
+
     pub(super) fn port_removed(&mut self, port: u32) {
         self.draining.retain(|_, d| d.port != port);
     }
@@ -51,6 +56,7 @@ impl<M: Medium> Gateway<M> {
             let listening: Vec<Index> = self.listening_of(&here).collect();
             self.telling.tell(id, who, here.into_iter().map(|m| (What::Claim, m)));
             self.telling.tell(id, who, listening.into_iter().map(|m| (What::Listens, m)));
+            self.objects.somebody(now, self.me, id);
         }
         self.telling.heard(id, who);
     }
@@ -132,6 +138,7 @@ impl<M: Medium> Gateway<M> {
             port.greeted();
         }
         self.relay.attach(now, claim.member, id.0);
+        self.objects.somebody(now, self.me, id);
         self.out.push_back(Output::Report(Report::Attached { member: claim.member, sequence: claim.sequence }));
         let held: Vec<ParcelKey> = self.relay.held_for(claim.member).map(|b| b.parcel).collect();
         let count = u16::try_from(held.len()).unwrap_or(u16::MAX);
@@ -169,6 +176,10 @@ impl<M: Medium> Gateway<M> {
         {
             self.renew_claim(now, claim);
             return Some(ClaimOutcome::Same);
+        }
+        if dir.is_revoked(claim.member) || dir.is_revoked(claim.gateway) {
+            self.counters.add(Count::RefusedRevoked);
+            return None;
         }
         if dir.kind(claim.member) != Some(StationKind::Member) || dir.kind(claim.gateway) != Some(StationKind::Gateway)
         {

@@ -21,6 +21,7 @@ pub enum Count {
     RefusedUnknownDestination,
     RefusedRateLimited,
     RefusedStopping,
+    RefusedRevoked,
     StoreErrors,
     StoreDamage,
     ClaimsAccepted,
@@ -61,6 +62,10 @@ pub enum Count {
     NoticesMade,
     NoticesDropped,
     UnparsableParcels,
+    ObjectsAccepted,
+    ObjectsRefused,
+    ObjectsLimited,
+    ObjectsGarbage,
 }
 
 impl Count {

@@ -228,7 +228,9 @@ impl<M: Medium> Gateway<M> {
             | Output::Subscribe(uplink, _)
             | Output::Unsubscribe(uplink, _)
             | Output::Settle(uplink, _) => !self.emission.uplink_closed(*uplink),
-            Output::Recall(_) | Output::RecordAirtime(_) | Output::Sync(_) | Output::Report(_) => true,
+            Output::Recall(_) | Output::RecordAirtime(_) | Output::Sync(_) | Output::Object(_) | Output::Report(_) => {
+                true
+            }
         };
         if !leaves {
             self.counters.add(Count::OutputsStopped);

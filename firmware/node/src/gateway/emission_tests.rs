@@ -140,7 +140,11 @@ impl Rig {
                     self.gateway.handle(self.now, Input::AirtimeRecorded(true), &self.dir);
                 }
                 Output::Publish { .. } | Output::Subscribe(..) => self.to_broker += 1,
-                Output::Unsubscribe(..) | Output::Settle(..) | Output::Recall(_) | Output::Report(_) => {}
+                Output::Unsubscribe(..)
+                | Output::Settle(..)
+                | Output::Recall(_)
+                | Output::Object(_)
+                | Output::Report(_) => {}
             }
         }
         for far in self.far.values_mut() {
@@ -165,7 +169,9 @@ impl Rig {
             | Output::Settle(uplink, _) => {
                 self.state == Emcon::Silent || self.state == Emcon::ReceiveOnly && *uplink == UPLINKS[1]
             }
-            Output::Recall(_) | Output::RecordAirtime(_) | Output::Sync(_) | Output::Report(_) => false,
+            Output::Recall(_) | Output::RecordAirtime(_) | Output::Sync(_) | Output::Object(_) | Output::Report(_) => {
+                false
+            }
         };
         assert!(!forbidden, "{:?}: {output:?}", self.state);
     }

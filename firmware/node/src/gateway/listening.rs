@@ -84,6 +84,10 @@ impl<M: Medium> Gateway<M> {
             }
             return Some(ListensOutcome::Same);
         }
+        if dir.is_revoked(word.member) {
+            self.counters.add(Count::RefusedRevoked);
+            return None;
+        }
         if dir.kind(word.member) != Some(StationKind::Member) {
             self.counters.add(Count::ListensNotAMember);
             return None;

@@ -15,6 +15,7 @@ mod emission;
 mod fate;
 mod listening;
 mod meta;
+mod objects;
 mod ports;
 mod published;
 mod quality;
@@ -27,6 +28,7 @@ pub use counters::{Count, Counters};
 pub use emission::{BandUse, Silence};
 
 use crate::io::{Directory, GatewayConfig, Input, LinkId, Output, Report};
+use crate::objects::Objects;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -57,6 +59,7 @@ pub struct Gateway<M> {
     attachments: Attachments,
     listening: Listening,
     telling: Telling,
+    objects: Objects,
     counters: Counters,
     out: VecDeque<Output>,
     host: Host,
@@ -98,6 +101,7 @@ impl<M: Medium> Gateway<M> {
             attachments: Attachments::default(),
             listening: Listening::default(),
             telling: Telling::default(),
+            objects: Objects::default(),
             counters: Counters::default(),
             out: VecDeque::new(),
             host: Host { wall, stopping: false, store_trouble: false, expire_after: Instant::ZERO },
@@ -138,6 +142,7 @@ impl<M: Medium> Gateway<M> {
             self.telling.next_wake(),
             self.emission.next_wake(),
             self.next_expiry(),
+            self.next_object(),
             Some(queue.wake_at()).filter(|at| *at != Instant::FAR),
         ]
         .into_iter()
@@ -199,6 +204,8 @@ impl<M: Medium> Gateway<M> {
             Input::Published { uplink, publish, matched } => self.published(now, uplink, publish, matched),
             Input::Arrived { uplink, delivery, payload } => self.uplink_arrived(now, uplink, delivery, payload, dir),
             Input::Wall(wall) => self.wall(now, wall),
+            Input::Object(object) => self.object_in_force(now, object, dir),
+            Input::Keep(object) => self.objects.keep(object),
             Input::RosterChanged => self.subscribe_all(dir),
             Input::Drain => self.host.stopping = true,
         }
@@ -215,6 +222,7 @@ impl<M: Medium> Gateway<M> {
         }
         self.greet(now);
         self.offer_claims(now);
+        self.say_objects(now, dir);
         self.dispatch(now, dir);
         self.say_drained(now);
         self.maintain(now);
@@ -265,6 +273,7 @@ impl<M: Medium> Gateway<M> {
     fn port_up(&mut self, now: Instant, link: LinkId) {
         if let Some(port) = self.ports.get_mut(&link) {
             port.opened(now);
+            self.objects.link_up(link);
             self.refresh_port(now, link);
         }
     }
@@ -273,6 +282,7 @@ impl<M: Medium> Gateway<M> {
         if let Some(port) = self.ports.get_mut(&link) {
             port.closed(now, why);
             port.usable = false;
+            self.objects.link_down(link);
             self.relay.port_down(now, link.0);
         }
     }
@@ -281,6 +291,7 @@ impl<M: Medium> Gateway<M> {
         if let Some(port) = self.ports.remove(&link) {
             self.counters.keep_link(port.link.counters());
         }
+        self.objects.link_down(link);
         self.relay.port_removed(now, link.0);
         self.attachments.port_removed(link.0);
         self.telling.port_removed(link);
@@ -333,6 +344,9 @@ mod emission_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod listening_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod objects_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod room_tests;

@@ -78,6 +78,14 @@ impl Telling {
         }
     }
 
+    /// This station is revoked: it is told nothing, and nobody is told of it.
+    pub(super) fn forget(&mut self, link: LinkId, station: Index) {
+        let words = self.ready.iter().chain(self.offered.keys()).chain(&self.silent);
+        let about = |w: &&Word| w.link == link && (w.gateway == station || w.member == station);
+        let gone: alloc::vec::Vec<Word> = words.filter(about).copied().collect();
+        gone.into_iter().for_each(|word| self.take(word));
+    }
+
     /// A neighbour was heard: what it did not answer is offered again.
     pub(super) fn heard(&mut self, link: LinkId, gateway: Index) {
         let first = Word { link, gateway, what: What::Claim, member: Index(0) };

@@ -10,18 +10,18 @@ use picket_wire::frame::{Around, Head, Kind as FrameKind};
 use picket_wire::time::Duration;
 use picket_wire::{Lifetime, Precedence};
 
-const ALPHA: Index = Index(1);
-const BRAVO: Index = Index(2);
-const GW1: Index = Index(10);
-const GW2: Index = Index(11);
-const GW3: Index = Index(12);
-const UP: UplinkId = UplinkId(0);
+pub(super) const ALPHA: Index = Index(1);
+pub(super) const BRAVO: Index = Index(2);
+pub(super) const GW1: Index = Index(10);
+pub(super) const GW2: Index = Index(11);
+pub(super) const GW3: Index = Index(12);
+pub(super) const UP: UplinkId = UplinkId(0);
 
 pub(super) fn directory(me: Index) -> TestDirectory {
     TestDirectory::new(me, &[ALPHA, BRAVO], &[GW1, GW2, GW3])
 }
 
-fn envelope(counter: u16, seconds: u32) -> Vec<u8> {
+pub(super) fn envelope(counter: u16, seconds: u32) -> Vec<u8> {
     let header = Header {
         class: Class::Pairwise,
         precedence: Precedence::Routine,
@@ -45,7 +45,7 @@ fn envelope(counter: u16, seconds: u32) -> Vec<u8> {
 /// A gateway with everything it asked for, by kind.
 pub(super) struct Rig {
     pub(super) gateway: Gateway<RamMedium>,
-    dir: TestDirectory,
+    pub(super) dir: TestDirectory,
     pub(super) now: Instant,
     pub(super) out: Vec<Output>,
 }
@@ -109,18 +109,21 @@ impl Rig {
 
 /// What `from` would publish for everybody.
 pub(super) fn payload(from: Index, body: &[u8]) -> Vec<u8> {
-    let dir = directory(from);
+    payload_of(&directory(from), from, body)
+}
+
+pub(super) fn payload_of(dir: &TestDirectory, from: Index, body: &[u8]) -> Vec<u8> {
     let prefix = from.0.to_be_bytes();
     let mut out = vec![0; 2 + body.len() + 7];
     out[..2].copy_from_slice(&prefix);
     let head = Head { kind: FrameKind::Envelope, to: Index::BROADCAST, from: from.low() };
-    let net = picket_link::Keyring::net(&dir).mac;
+    let net = picket_link::Keyring::net(dir).mac;
     let around = Around { prefix: &prefix, suffix: &[] };
-    picket_link::Keyring::mask(&dir).seal(&mut out[2..], head, &[body], &net, around).unwrap();
+    picket_link::Keyring::mask(dir).seal(&mut out[2..], head, &[body], &net, around).unwrap();
     out
 }
 
-fn deliver(rig: &mut Rig, delivery: u64, payload: &[u8]) {
+pub(super) fn deliver(rig: &mut Rig, delivery: u64, payload: &[u8]) {
     rig.tell(Input::Arrived { uplink: UP, delivery: DeliveryId(delivery), payload });
 }
 
@@ -159,7 +162,7 @@ fn custody_passes_on_the_next_custodians_word_and_not_on_puback() {
 }
 
 /// A message for bravo, who is known to be at GW2, comes into the custody of `one` from a third gateway.
-fn hand_to_first(one: &mut Rig) {
+pub(super) fn hand_to_first(one: &mut Rig) {
     let claim = TestDirectory::claim(BRAVO, GW2, 1);
     let mut buffer = [0; 160];
     let body = Control::Claim(claim).encode(&mut buffer).unwrap().to_vec();

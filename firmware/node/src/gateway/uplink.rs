@@ -4,6 +4,7 @@
 use super::arrive::Deposit;
 use super::custody::Creditor;
 use super::fate::Via;
+use super::objects::AtBroker;
 use super::published::Publishes;
 use super::{Count, Gateway};
 use crate::io::{DeliveryId, Directory, Output, PublishId, StationKind, UplinkId};
@@ -19,6 +20,7 @@ use picket_wire::control::{Claim, Control, Listens, RefuseReason, Token};
 use picket_wire::frame::{Around, Body, FrameError, Head, Kind as FrameKind, Unmasked, ack_suffix};
 use picket_wire::keys::TopicKind;
 use picket_wire::limits::{CONTROL_MAX, FRAME_MAX, HOP_LEN, MAC_LEN};
+use picket_wire::signed::AT_BROKER;
 use picket_wire::time::{Duration, Instant};
 
 /// One broker.
@@ -31,6 +33,7 @@ pub(super) struct Uplink {
     /// Parcels published here and not acknowledged by a custodian.
     pub(super) published: Publishes,
     allowance: Allowance,
+    pub(super) objects: AtBroker,
 }
 
 /// Token bucket in parcels, counted in millionths so that microseconds divide evenly.
@@ -92,6 +95,7 @@ impl<M: Medium> Gateway<M> {
         let uplink = self.uplinks.by_id.entry(id).or_default();
         uplink.down = None;
         self.subscribe(id, dir);
+        self.subscribe_objects(now, id, dir);
         let here: Vec<Claim> = self.relay.routes().iter().filter(|c| c.gateway == self.me).copied().collect();
         for claim in here {
             self.uplink_claim(id, claim, dir);
@@ -195,7 +199,7 @@ impl<M: Medium> Gateway<M> {
         let mut buffer = [0; CONTROL_MAX];
         let Ok(body) = message.encode(&mut buffer) else { return };
         if let Some(payload) = self.broadcast_payload(FrameKind::Control, body, dir) {
-            self.publish_answer(id, topic, payload, true);
+            self.publish_answer(id, topic, payload, true, self.config.max_delay);
         }
     }
 
@@ -236,11 +240,18 @@ impl<M: Medium> Gateway<M> {
         let key = key.toward(self.me, owed.from);
         if let Some(payload) = self.payload(head, body, &key, &suffix, dir) {
             let topic = dir.net().topic_name(TopicKind::Gateway, owed.from);
-            self.publish_answer(id, topic, payload, false);
+            self.publish_answer(id, topic, payload, false, self.config.max_delay);
         }
     }
 
-    fn publish_answer(&mut self, id: UplinkId, topic: [u8; 16], payload: Vec<u8>, retain: bool) {
+    pub(super) fn publish_answer(
+        &mut self,
+        id: UplinkId,
+        topic: [u8; 16],
+        payload: Vec<u8>,
+        retain: bool,
+        expiry: Duration,
+    ) {
         let publish = self.uplinks.publish_id();
         let Some(uplink) = self.uplinks.by_id.get_mut(&id).filter(|u| u.down.is_none()) else { return };
         // Claims are as many as members at most, and nobody asks for them again.
@@ -248,7 +259,6 @@ impl<M: Medium> Gateway<M> {
             return self.counters.add(Count::UplinkAnswersDropped);
         }
         uplink.answers.insert(publish);
-        let expiry = self.config.max_delay;
         self.out.push_back(Output::Publish { uplink: id, publish, topic, payload, retain, expiry });
     }
 
@@ -291,7 +301,15 @@ impl<M: Medium> Gateway<M> {
         dir: &dyn Directory,
     ) -> Result<(), Count> {
         let (prefix, frame) = payload.split_at_checked(2).ok_or(Count::UplinkGarbage)?;
+        if prefix == AT_BROKER {
+            self.object_published(now, id, frame)?;
+            self.out.push_back(Output::Settle(id, delivery));
+            return Ok(());
+        }
         let publisher = Index(u16::from_be_bytes([prefix[0], prefix[1]]));
+        if dir.is_revoked(publisher) {
+            return Err(Count::RefusedRevoked);
+        }
         if publisher == self.me {
             return Err(Count::UplinkOwnMessage);
         }

@@ -50,6 +50,9 @@ pub enum Outcome {
         /// Parcels it holds for us.
         held: u16,
     },
+    /// A signed object that is newer than the one held: verify it, make it durable and put it in force, then call
+    /// [`super::Leaf::object`]; or drop it.
+    Object(Vec<u8>),
     /// All that was held when we attached has been handed over: everything before this was told as
     /// [`Outcome::Arrived`].
     Drained {

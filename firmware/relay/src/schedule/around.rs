@@ -84,6 +84,21 @@ impl Relay {
         self.spread_for(now, member);
     }
 
+    /// A station is revoked: it is no way to anywhere, it listens to nothing, and nothing is known of where it or those at
+    /// it are.
+    pub fn gone(&mut self, now: Instant, station: Index) {
+        self.surroundings.gone(station);
+        self.routes.gone(station);
+        self.listeners.forget(station);
+        self.leave(now, |way| match way {
+            Way::Attached { member, .. } => member == station,
+            Way::Neighbour { gateway, .. } => gateway == station,
+            Way::Uplink(_) => false,
+        });
+        self.replace_all(now);
+        self.spread_all(now);
+    }
+
     /// Follows a verified word of listening: branches grow for it, and those it does not want any more end.
     pub fn follow_listens(&mut self, now: Instant, word: Listens) -> ListensOutcome {
         let outcome = self.listeners.follow(word);

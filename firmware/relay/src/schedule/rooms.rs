@@ -106,6 +106,12 @@ impl Relay {
         keys.into_iter().for_each(|key| self.spread(now, key));
     }
 
+    /// The same for all rooms.
+    pub(super) fn spread_all(&mut self, now: Instant) {
+        let keys: Vec<ParcelKey> = self.rooms.parcels.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.spread(now, key));
+    }
+
     fn spread(&mut self, now: Instant, key: ParcelKey) {
         self.note_moved(key);
         let wanted = self.wanted(key);

@@ -12,7 +12,7 @@ use crate::rows::{InboxRow, SentRow};
 use crate::trust::{Standing, Trust};
 use crate::vault::{self, HomeVault};
 use crate::via::Via;
-use picket_endpoint::{Content, Draft, Endpoint, Event, Input, OpenError, Output};
+use picket_endpoint::{Content, Draft, Endpoint, Event, Input, ObjectError, OpenError, Output};
 use picket_node::gate::Emcon;
 use picket_roster::Roster;
 use picket_shell::clock::Clock;
@@ -228,11 +228,18 @@ impl Desk {
             Event::ReceivedLate { .. }
             | Event::CannotOpen { .. }
             | Event::HomeRolledBack
+            | Event::Rekeyed { .. }
+            | Event::Revoked
             | Event::PeerRenewed { .. } => {
                 if let Some(words) = notes::words(event, |index| self.endpoint.name_of(index)) {
                     self.note(words);
                 }
             }
+            Event::RosterHeard { bytes } => match self.import_bytes(bytes) {
+                Ok(_) => self
+                    .note(format!("roster version {} is in force, from a gateway", self.endpoint.roster().version())),
+                Err(e) => self.note(format!("a roster from a gateway is refused: {}", e.message)),
+            },
             Event::Failed => {}
         }
     }
@@ -424,7 +431,24 @@ impl Desk {
 
     fn import(&mut self, path: &Path) -> Result<Reply, Failure> {
         let bytes = crate::files::read(path, limits::KEYFILL_MAX)?;
-        self.foresee(&bytes)?;
+        match picket_roster::file::OBJECT.open(&bytes) {
+            Ok(object) => self.import_object(object),
+            Err(_) => self.import_bytes(&bytes),
+        }
+    }
+
+    /// A revocation from a file.
+    fn import_object(&mut self, object: &[u8]) -> Result<Reply, Failure> {
+        let same = match self.endpoint.import_revocation(self.clock.now(), object.to_vec()) {
+            Ok(_) => false,
+            Err(ObjectError::Older) => true,
+            Err(e) => return Err(refusals::object(&e)),
+        };
+        Ok(Reply::Rekeyed { generation: self.endpoint.generation(), same })
+    }
+
+    fn import_bytes(&mut self, bytes: &[u8]) -> Result<Reply, Failure> {
+        self.foresee(bytes)?;
         let outcome =
             self.endpoint.import_roster(self.clock.now(), bytes.to_vec()).map_err(|e| refusals::import(&e))?;
         let same = match outcome {

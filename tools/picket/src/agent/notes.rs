@@ -21,7 +21,16 @@ pub fn words(event: &Event, name: impl Fn(Index) -> String) -> Option<String> {
              now on",
             name(*from)
         )),
+        Event::Rekeyed { generation, revoked } => {
+            let names: Vec<String> = revoked.iter().map(|index| name(*index)).collect();
+            Some(match names.as_slice() {
+                [] => format!("the network key is of generation {generation} now"),
+                names => format!("{} revoked; the network key is of generation {generation} now", names.join(", ")),
+            })
+        }
+        Event::Revoked => Some("this device is revoked: nothing more is taken from it or sent to it".into()),
         Event::State { .. }
+        | Event::RosterHeard { .. }
         | Event::Received { .. }
         | Event::Attached { .. }
         | Event::Drained { .. }

@@ -75,6 +75,7 @@ pub enum Request {
     Sent,
     /// Emission control, already written down in the home: follow it at once. Answered by [`Reply::Emcon`].
     Emcon(String),
+    /// Put the roster or revocation in this file in force. Answered by [`Reply::Roster`] or [`Reply::Rekeyed`].
     /// The device was in other hands: fresh keys, and the members we know are told. Answered by [`Reply::Renewed`].
     Renew,
     /// Put the roster in this file in force. Answered by [`Reply::Roster`].
@@ -147,6 +148,13 @@ pub enum Reply {
     Roster {
         /// Its version.
         version: u32,
+        /// It was in force already.
+        same: bool,
+    },
+    /// The network key in force, after a revocation.
+    Rekeyed {
+        /// Its generation.
+        generation: u8,
         /// It was in force already.
         same: bool,
     },

@@ -20,6 +20,8 @@ pub enum GatewayCommand {
     Alive(ControlArgs),
     /// Put a newer roster in force.
     Roster(RosterToGatewayArgs),
+    /// Hand over a revocation (or a roster): it is put in force and spreads to all others by radio and broker.
+    Push(RosterToGatewayArgs),
     /// Open a gateway's sealed keyfill with the keys `picket device new` made, for `picketd` to start from.
     #[command(after_help = PROVISION_HELP)]
     Provision(super::JoinArgs),
@@ -116,10 +118,10 @@ pub struct DeviceEmconArgs {
     pub home: super::HomeArgs,
 }
 
-/// Arguments of `gateway roster`.
+/// Arguments of `gateway roster` and `gateway push`.
 #[derive(Clone, Debug, Args)]
 pub struct RosterToGatewayArgs {
-    /// The roster file.
+    /// The file.
     pub file: PathBuf,
     /// Where.
     #[command(flatten)]

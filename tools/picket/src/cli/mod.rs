@@ -15,9 +15,9 @@ pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, Links
 pub use home::{DeadManArgs, DuressArgs, HomeCommand, HomeOnlyArgs, HomeProtectArgs, With, ZeroizeArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, RecoverArgs, SendArgs, SentArgs};
 pub use provision::{
-    DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionLogArgs, MissionNewArgs,
-    MissionShowArgs, ProtectArgs, QrArgs, QrOutArgs, QuickstartArgs, RadioOption, ReissueArgs, RemoveArgs,
-    RosterCommand, RosterImportArgs,
+    CosignArgs, DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionLogArgs,
+    MissionNewArgs, MissionShowArgs, ProtectArgs, QrArgs, QrOutArgs, QuickstartArgs, RadioOption, ReissueArgs,
+    RemoveArgs, RevokeArgs, RevokerArgs, RevokersArgs, RosterCommand, RosterImportArgs,
 };
 pub use verify::VerifyArgs;
 

@@ -17,6 +17,14 @@ pub enum MissionCommand {
     New(MissionNewArgs),
     /// Enrol devices by their requests: a new roster, and a keyfill sealed to each device.
     Enrol(EnrolArgs),
+    /// Revoke devices: a new roster without them, and the revocation that gives everybody else a new network key.
+    Revoke(RevokeArgs),
+    /// Add a revoker's signature to a proposed revocation.
+    Cosign(CosignArgs),
+    /// Say whose signatures a revocation needs: k of these keys, instead of the authority's.
+    Revokers(RevokersArgs),
+    /// Make the key of one who may sign revocations.
+    Revoker(RevokerArgs),
     /// Show a mission: its authority, roster and stations. Needs no key.
     Show(MissionShowArgs),
     /// Sign the roster anew, and make new keyfills for some stations.
@@ -296,6 +304,77 @@ pub struct QrArgs {
     /// Write PREFIX-1.png, PREFIX-2.png … instead of showing them.
     #[arg(long, value_name = "PREFIX")]
     pub image: Option<PathBuf>,
+}
+
+/// Arguments of `mission revoke`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Writes DIR/roster (the next version, without them), DIR/revoke-N.pkobj (N: the network key's new
+generation) and, where a gateway is among them, DIR/tls/crl.pem. Hand revoke-N.pkobj to any one
+gateway or member: it spreads by itself to all who can be heard, and to whoever was away.
+
+Examples:
+  picket mission revoke ./m bravo
+  picket gateway push ./m/revoke-1.pkobj --control run/gw1.ctl
+
+  Where 2 of 3 revokers must sign:
+    picket mission revoke ./m bravo --propose revoke.pkobj
+    picket mission cosign ./m revoke.pkobj --key anna.key     on each revoker's machine; DIR needs its roster only")]
+pub struct RevokeArgs {
+    /// The mission.
+    pub dir: PathBuf,
+    /// Names of the devices; none: only the network key changes.
+    pub names: Vec<String>,
+    /// Write the revocation to this file, to be signed by the revokers.
+    #[arg(long, value_name = "FILE")]
+    pub propose: Option<PathBuf>,
+    /// How the authority's key is unlocked.
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
+}
+
+/// Arguments of `mission cosign`.
+#[derive(Clone, Debug, Args)]
+pub struct CosignArgs {
+    /// The mission, or a folder with a copy of its roster and of authority/public.
+    pub dir: PathBuf,
+    /// The proposed revocation; the signature is added to it.
+    pub file: PathBuf,
+    /// The revoker's key.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// File whose first line is the passphrase of the revoker's key.
+    #[arg(long, value_name = "FILE", env = "PICKET_PASSPHRASE_FILE", hide_env_values = true)]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// Arguments of `mission revokers`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  picket mission revokers ./m --k 2 anna.key.pub bert.key.pub carl.key.pub")]
+pub struct RevokersArgs {
+    /// The mission.
+    pub dir: PathBuf,
+    /// How many of them must sign.
+    #[arg(long)]
+    pub k: u8,
+    /// Their public keys, as `picket mission revoker` wrote them.
+    #[arg(required = true, value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
+    /// How the authority's key is unlocked.
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
+}
+
+/// Arguments of `mission revoker`.
+#[derive(Clone, Debug, Args)]
+pub struct RevokerArgs {
+    /// Where the secret key goes; its public half goes beside it, with .pub added.
+    pub file: PathBuf,
+    /// How the key is kept.
+    #[command(flatten)]
+    pub protection: ProtectionArgs,
 }
 
 /// `picket device …`.

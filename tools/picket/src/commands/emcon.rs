@@ -38,7 +38,7 @@ fn order(args: &EmconArgs, state: Option<String>) -> Result<EmconStatus, Failure
     match ask(&args.control.control, &Request::Emcon(state))? {
         Reply::Emcon(status) => Ok(status),
         Reply::Error { message, next, .. } => Err(Failure::usage(message, next)),
-        Reply::Status(_) | Reply::Links(_) | Reply::Queue(_) | Reply::Roster { .. } => {
+        Reply::Status(_) | Reply::Links(_) | Reply::Queue(_) | Reply::Roster { .. } | Reply::Object { .. } => {
             Err(Failure::internal("the gateway answered something else than was asked"))
         }
     }

@@ -22,6 +22,7 @@ pub fn gateway(request: &Request, args: &ControlArgs, out: &Output) -> Result<()
         Reply::Queue(queue) => show_queue(&queue, out),
         Reply::Emcon(emcon) => super::emcon::show(&emcon, out),
         Reply::Roster { version } => show_roster(version, out),
+        Reply::Object { generation } => show_generation(generation, out),
         Reply::Error { message, next, .. } => Err(Failure::usage(message, next)),
     }
 }
@@ -49,6 +50,24 @@ pub fn gateway_links(args: &LinksArgs, out: &Output) -> Result<(), Failure> {
 pub fn gateway_roster(args: &RosterToGatewayArgs, out: &Output) -> Result<(), Failure> {
     let bytes = files::read(&args.file, limits::KEYFILL_MAX)?;
     gateway(&Request::Roster(hex::encode(&*bytes)), &args.control, out)
+}
+
+/// `gateway push FILE`: a revocation, or a roster.
+///
+/// # Errors
+/// Usage, when the gateway refuses it; [`Exit::NoGateway`] when none answers.
+pub fn gateway_push(args: &RosterToGatewayArgs, out: &Output) -> Result<(), Failure> {
+    let bytes = files::read(&args.file, limits::KEYFILL_MAX)?;
+    let request = match picket_roster::file::OBJECT.open(&bytes) {
+        Ok(object) => Request::Object(hex::encode(object)),
+        Err(_) => Request::Roster(hex::encode(&*bytes)),
+    };
+    gateway(&request, &args.control, out)
+}
+
+fn show_generation(generation: u8, out: &Output) -> Result<(), Failure> {
+    out.object(&serde_json::json!({"generation": generation}))?;
+    out.say(&format!("Network key generation {generation} is in force; the gateway passes the revocation on."))
 }
 
 pub(super) fn ask(path: &Path, request: &Request) -> Result<Reply, Failure> {

@@ -121,6 +121,7 @@ impl Shown {
             | Reply::Renewed(_)
             | Reply::Sent { .. }
             | Reply::Roster { .. }
+            | Reply::Rekeyed { .. }
             | Reply::Verify { .. }
             | Reply::Failed { .. } => Ok(()),
         }

@@ -23,7 +23,7 @@ use std::future::Future;
 use tokio::time::{Duration, Instant};
 
 pub use emcon::gateway_emcon;
-pub use gateway::{gateway, gateway_links, gateway_roster};
+pub use gateway::{gateway, gateway_links, gateway_push, gateway_roster};
 pub use inbox::inbox;
 pub use read::read;
 pub use recover::recover;
@@ -56,7 +56,8 @@ pub async fn roster_import(args: RosterImportArgs, out: Output) -> Result<Exit, 
     let answer = match asked {
         Ok(()) => {
             await_reply(&mut session, &out, |reply| match reply {
-                Reply::Roster { version, same } => Some((version, same)),
+                Reply::Roster { version, same } => Some(("Roster version", version, same)),
+                Reply::Rekeyed { generation, same } => Some(("Network key generation", generation.into(), same)),
                 _ => None,
             })
             .await
@@ -64,11 +65,12 @@ pub async fn roster_import(args: RosterImportArgs, out: Output) -> Result<Exit, 
         Err(Gone) => Err(holder_ended()),
     };
     session.close().await?;
-    let (version, same) = answer?;
-    out.object(&serde_json::json!({"roster_version": version, "changed": !same}))?;
+    let (what, version, same) = answer?;
+    let key = if what.starts_with("Roster") { "roster_version" } else { "generation" };
+    out.object(&serde_json::json!({key: version, "changed": !same}))?;
     out.say(&match same {
-        true => format!("Roster version {version} is in force already."),
-        false => format!("Roster version {version} is in force."),
+        true => format!("{what} {version} is in force already."),
+        false => format!("{what} {version} is in force."),
     })?;
     Ok(Exit::Done)
 }

@@ -313,13 +313,17 @@ fn own_secrets(state: &mut State, bytes: &[u8]) -> Result<DeviceSecrets, Failure
     Ok(secrets)
 }
 
-/// The keyfill with the device's secrets as its last section (spec §30.10) and a new checksum.
+/// The keyfill with the device's secrets in it (spec §30.10) and a new checksum. Sections ascend: the path keys, where there
+/// are any, are the last one.
 fn with_secrets(bytes: &[u8], secrets: &DeviceSecrets) -> Result<Zeroizing<Vec<u8>>, Failure> {
     const SUM: usize = 8;
     const SECTION: u8 = 6 << 1 | 1;
+    const PATHS: usize = 3 + picket_roster::PathKeys::LEN;
+    let paths = Keyfill::open(bytes).map_err(|e| keyfill_failure(&e))?.paths().map_or(0, |_| PATHS);
     let mut buffer = Zeroizing::new(vec![0; picket_roster::limits::SECRETS_MAX]);
     let section = secrets.encode(&mut buffer).map_err(|e| Failure::internal(e.to_string()))?;
     let body = bytes.get(..bytes.len().saturating_sub(SUM)).unwrap_or_default();
+    let (body, paths) = body.split_at_checked(body.len().saturating_sub(paths)).unwrap_or((body, &[]));
     let mut out = Zeroizing::new(Vec::with_capacity(body.len() + section.len() + 16));
     out.extend_from_slice(body);
     out.push(SECTION);
@@ -330,6 +334,7 @@ fn with_secrets(bytes: &[u8], secrets: &DeviceSecrets) -> Result<Zeroizing<Vec<u
     }
     out.push(len as u8);
     out.extend_from_slice(section);
+    out.extend_from_slice(paths);
     let sum = Sha256::digest(out.as_slice());
     out.extend_from_slice(&sum[..SUM]);
     Ok(out)

@@ -14,13 +14,11 @@ use crate::passphrase::{Protection, Source};
 use picket_provision::Act;
 use picket_provision::sealed::{self, Issue};
 use picket_roster::device::DeviceRequest;
-use picket_roster::{AuthorityKey, DeviceSecrets, DraftError, Kind, PublicKey, Roster, RosterDraft};
+use picket_roster::{AuthorityKey, DeviceSecrets, DraftError, Kind, PublicKey, RevokeDraft, Roster, RosterDraft};
 use picket_wire::Index;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Generation of the network key that new missions begin with.
-const GENERATION: u8 = 0;
 const DAY: u64 = 86_400;
 
 /// A mission's folder with its authority unlocked, held by this process alone.
@@ -294,7 +292,7 @@ impl Mission {
         let mut devices = Vec::new();
         for (index, secrets) in owners {
             let owner = roster.station(*index).ok_or_else(|| Failure::internal("a station without an entry"))?;
-            let clear = self.authority.keyfill(&roster, *index, GENERATION, *secrets).map_err(refused)?;
+            let clear = self.authority.keyfill(&roster, *index, roster.generation(), *secrets).map_err(refused)?;
             let keyfill = match handover {
                 Handover::Clear => clear,
                 Handover::Sealed => {
@@ -329,6 +327,16 @@ impl Mission {
             keyfills.map(|d| Outcome::new(keyfill_name(&d.name), &d.keyfill, Access::Secret)).collect();
         files.push(Outcome::new(ROSTER, signing.roster.bytes(), Access::Public));
         self.record(&signing.deeds, files)
+    }
+
+    /// The same, with further acts and files.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_also(&mut self, signing: &Signing, more: Vec<Deed>, mut files: Vec<Outcome>) -> Result<(), Failure> {
+        let deeds: Vec<Deed> = signing.deeds.iter().cloned().chain(more).collect();
+        files.push(Outcome::new(ROSTER, signing.roster.bytes(), Access::Public));
+        self.record(&deeds, files)
     }
 
     /// The station of this name.
@@ -378,6 +386,38 @@ impl Mission {
         self.ca.gateway(name)?;
         let text = GatewayConfig { name, broker, radio }.text();
         files::write(&self.dir.join(format!("{name}.toml")), text.as_bytes(), Access::Public)
+    }
+
+    /// The REVOKE that leads to the generation of a roster just signed, without signatures.
+    ///
+    /// # Errors
+    /// When nothing is revoked in it.
+    pub fn revocation(&self, roster: &Signed) -> Result<RevokeDraft, Failure> {
+        RevokeDraft::new(&self.authority, roster).map_err(refused)
+    }
+
+    /// Signs a revocation as the authority.
+    ///
+    /// # Errors
+    /// Usage, where revokers must sign.
+    pub fn sign_revocation(&self, draft: &mut RevokeDraft, roster: &Signed) -> Result<(), Failure> {
+        draft.sign(&self.authority, roster).map_err(|e| {
+            Failure::usage(e.to_string(), "in this mission revokers sign: write a proposal with --propose FILE")
+        })
+    }
+
+    /// AK's public half.
+    ///
+    /// # Errors
+    /// Never for a mission that was opened.
+    pub fn public(&self) -> Result<picket_roster::PublicKey, Failure> {
+        self.authority.public().map_err(|e| Failure::internal(e.to_string()))
+    }
+
+    /// The broker's CA.
+    #[must_use]
+    pub const fn ca(&self) -> &Ca {
+        &self.ca
     }
 
     /// The epoch of now.
@@ -430,7 +470,7 @@ pub const fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-fn refused(e: DraftError) -> Failure {
+pub(super) fn refused(e: DraftError) -> Failure {
     let exit = match e {
         DraftError::NameTaken
         | DraftError::Name
@@ -438,6 +478,8 @@ fn refused(e: DraftError) -> Failure {
         | DraftError::Full
         | DraftError::NoKeys
         | DraftError::Times
+        | DraftError::TooManyRevoked
+        | DraftError::Revokers
         | DraftError::TooLong => Exit::Usage,
         DraftError::Unknown
         | DraftError::Version

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/roster               the signed roster, public
+//! DIR/revoke-N.pkobj       the revocation that led to generation N of the network key
 //! DIR/authority/           keep this folder offline
 //!   authority.key          the authority's keys, under a passphrase or a token's key (see `keyring`)
 //!   audit.log, audit.head  what the authority did, chained and signed; where that ends (see `ledger`)
@@ -22,6 +23,7 @@ mod log;
 mod mission;
 mod pkcs11;
 mod quickstart;
+mod revoke;
 mod scan;
 mod tls;
 
@@ -38,6 +40,7 @@ pub use log::log;
 pub use mission::{enrol, new, protection};
 pub use pkcs11::Pin;
 pub use quickstart::quickstart;
+pub use revoke::{cosign, revoke, revoker, revokers};
 
 /// An authority as people compare it: its public key's SHA-256, as eight groups of five digits (spec §30.11).
 fn authority_digits(key: &PublicKey) -> String {
