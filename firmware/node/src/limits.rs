@@ -75,3 +75,6 @@ pub const OBJECT_CHECKS_PER: Duration = Duration::from_secs(10);
 pub const OBJECT_PUBLISH: Duration = Duration::from_secs(3);
 /// When a member whose word of listening is older than the one known comes back, if what it was told then was lost.
 pub const OUTDATED_RETRY: Duration = Duration::from_secs(10);
+
+/// Stations named when it is said why a parcel for a room waits: a line that a person still reads.
+pub const WHY_BRANCHES: usize = 5;

@@ -280,4 +280,18 @@ pub struct Queued {
     pub state: String,
     /// Why it waits, in words.
     pub why: String,
+    /// How far a parcel for a room has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomProgress>,
+}
+
+/// How far a parcel for a room has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomProgress {
+    /// The room's index, four hex digits.
+    pub room: String,
+    /// Listeners here and other gateways that have it, or do not want it.
+    pub done: u64,
+    /// Those that are to have it.
+    pub pending: u64,
 }

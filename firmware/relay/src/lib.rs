@@ -20,5 +20,5 @@ mod ways;
 pub use admit::{Admission, Known, Offered, admit};
 pub use listens::{Listeners, ListensOutcome};
 pub use routes::{ClaimOutcome, Routes};
-pub use schedule::{Failure, ParcelKey, Relay, State, Turn, Wait};
+pub use schedule::{Branch, Failure, Goal, ParcelKey, Relay, RoomParcel, State, Turn, Wait};
 pub use ways::{Ingress, Surroundings, UplinkNumber, Way};

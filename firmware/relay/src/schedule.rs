@@ -1,4 +1,5 @@
-//! Every parcel in custody, and where it stands: ready for a way, offered on it, or held (spec §55.4).
+//! Every parcel in custody, and where it stands: ready for a way, offered on it, or held (spec §55.5). A parcel for a
+//! member is one branch; one for a room has a branch for each listener and gateway that is to have it (§55.6).
 //!
 //! ```text
 //!          ways exist                 next()                 answer
@@ -7,20 +8,54 @@
 //!   └─────────────────────┴────────────────────────┘ (the way is tried; the next one, or held)
 //! ```
 
+mod around;
+mod rooms;
+
+pub use rooms::RoomParcel;
+
 use crate::limits::{AGED_AFTER, AGED_EVERY, RETRY_FIRST, RETRY_MAX, ROUNDS_MAX, TRIED_MAX};
-use crate::listens::{Listeners, ListensOutcome};
-use crate::routes::{ClaimOutcome, Routes};
+use crate::listens::Listeners;
+use crate::routes::Routes;
 use crate::ways::{Ingress, Surroundings, Way};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use picket_wire::control::{Claim, Listens, RefuseReason};
+use core::ops::RangeInclusive;
+use picket_wire::control::RefuseReason;
 use picket_wire::time::{Duration, Instant};
 use picket_wire::{Index, Precedence};
+use rooms::Rooms;
 
 /// Handle of a parcel: the store's sequence number, so that older parcels of a precedence go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParcelKey(pub u64);
+
+/// What stands in one place: a parcel, and whom that copy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Branch {
+    /// The parcel.
+    pub parcel: ParcelKey,
+    /// Its destination; for one to a room a listener attached here, or the gateway of others.
+    pub to: Index,
+}
+
+impl Branch {
+    /// All branches of a parcel there can be.
+    const fn all(parcel: ParcelKey) -> RangeInclusive<Self> {
+        Self { parcel, to: Index(0) }..=Self { parcel, to: Index(u16::MAX) }
+    }
+}
+
+/// What a branch is to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// The member that the parcel is for, wherever it is.
+    Member,
+    /// A listener attached here.
+    Listener,
+    /// A gateway at which listeners are attached.
+    Gateway,
+}
 
 /// Why a parcel waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +101,7 @@ pub enum Failure {
 
 #[derive(Debug)]
 struct Custody {
-    destination: Index,
+    goal: Goal,
     ingress: Ingress,
     precedence: Precedence,
     state: State,
@@ -76,7 +111,7 @@ struct Custody {
     since: Instant,
 }
 
-type Rank = (Reverse<Precedence>, ParcelKey);
+type Rank = (Reverse<Precedence>, Branch);
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -84,11 +119,12 @@ pub struct Relay {
     surroundings: Surroundings,
     routes: Routes,
     listeners: Listeners,
-    custody: BTreeMap<ParcelKey, Custody>,
+    custody: BTreeMap<Branch, Custody>,
+    rooms: Rooms,
     ready: BTreeMap<Way, BTreeSet<Rank>>,
-    by_destination: BTreeMap<Index, BTreeSet<ParcelKey>>,
-    timers: BTreeSet<(Instant, ParcelKey)>,
-    abandoned: Vec<(ParcelKey, Way)>,
+    by_destination: BTreeMap<Index, BTreeSet<Branch>>,
+    timers: BTreeSet<(Instant, Branch)>,
+    abandoned: Vec<(Branch, Way)>,
     /// Offers on a way since an aged parcel had its turn.
     since_aged: BTreeMap<Way, u8>,
 }
@@ -96,8 +132,8 @@ pub struct Relay {
 /// Whose turn it is on a way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// The parcel.
-    pub key: ParcelKey,
+    /// What.
+    pub branch: Branch,
     /// How urgent it is among others: its precedence, or that of the one it goes before because it has aged.
     pub urgency: Precedence,
 }
@@ -124,69 +160,73 @@ impl Relay {
     pub const fn listeners(&self) -> &Listeners {
         &self.listeners
     }
-    /// Follows a verified word of listening.
-    pub fn follow_listens(&mut self, word: Listens) -> ListensOutcome {
-        self.listeners.follow(word)
-    }
-    /// Forgets a word that is older than D.
-    pub fn forget_listens(&mut self, member: Index) {
-        self.listeners.forget(member);
-    }
-    /// Parcels in custody.
+    /// Branches that are not done.
     #[must_use]
     pub fn len(&self) -> usize {
         self.custody.len()
     }
-    /// No parcel is in custody.
+    /// Nothing waits for a way or an answer.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.custody.is_empty()
     }
-    /// Where a parcel stands.
+    /// Where a branch stands.
     #[must_use]
-    pub fn state(&self, key: ParcelKey) -> Option<State> {
-        self.custody.get(&key).map(|c| c.state)
+    pub fn state(&self, branch: Branch) -> Option<State> {
+        self.custody.get(&branch).map(|c| c.state)
     }
-    /// Since when a parcel is in custody (or since the last restart).
+    /// Since when a branch is in custody (or since the last restart).
     #[must_use]
-    pub fn since(&self, key: ParcelKey) -> Option<Instant> {
-        self.custody.get(&key).map(|c| c.since)
+    pub fn since(&self, branch: Branch) -> Option<Instant> {
+        self.custody.get(&branch).map(|c| c.since)
     }
-    /// Parcels in custody for a destination, oldest first.
-    pub fn held_for(&self, destination: Index) -> impl Iterator<Item = ParcelKey> {
-        self.by_destination.get(&destination).into_iter().flatten().copied()
+    /// What a branch is to reach.
+    #[must_use]
+    pub fn goal(&self, branch: Branch) -> Option<Goal> {
+        self.custody.get(&branch).map(|c| c.goal)
+    }
+    /// Branches for somebody, oldest first.
+    pub fn held_for(&self, to: Index) -> impl Iterator<Item = Branch> {
+        self.by_destination.get(&to).into_iter().flatten().copied()
+    }
+    /// Branches of a parcel that are not done.
+    pub fn branches(&self, parcel: ParcelKey) -> impl Iterator<Item = Branch> {
+        self.custody.range(Branch::all(parcel)).map(|(branch, _)| *branch)
     }
 
-    /// Takes a durable parcel into custody.
+    /// Takes a durable parcel for a member into custody.
     pub fn take(&mut self, now: Instant, key: ParcelKey, destination: Index, ingress: Ingress, precedence: Precedence) {
-        let custody = Custody {
-            destination,
-            ingress,
-            precedence,
-            state: State::Held(Wait::NoWay),
-            tried: Vec::new(),
-            failures: 0,
-            rounds: 0,
-            since: now,
-        };
-        self.custody.insert(key, custody);
-        self.by_destination.entry(destination).or_default().insert(key);
-        self.place(now, key);
+        self.insert(now, Branch { parcel: key, to: destination }, Goal::Member, ingress, precedence);
+    }
+
+    fn insert(&mut self, now: Instant, branch: Branch, goal: Goal, ingress: Ingress, precedence: Precedence) {
+        let state = State::Held(Wait::NoWay);
+        let (tried, failures, rounds) = (Vec::new(), 0, 0);
+        let custody = Custody { goal, ingress, precedence, state, tried, failures, rounds, since: now };
+        self.custody.insert(branch, custody);
+        self.by_destination.entry(branch.to).or_default().insert(branch);
+        self.place(now, branch);
     }
 
     /// Offers that are no longer wanted since the last call: withdraw them, before anything is offered again.
-    pub fn take_abandoned(&mut self) -> Vec<(ParcelKey, Way)> {
+    pub fn take_abandoned(&mut self) -> Vec<(Branch, Way)> {
         core::mem::take(&mut self.abandoned)
     }
 
-    /// Drops a parcel (passed on, delivered, or dead).
-    pub fn drop(&mut self, key: ParcelKey) {
-        self.unplace(key);
-        let Some(custody) = self.custody.remove(&key) else { return };
-        if let Some(set) = self.by_destination.get_mut(&custody.destination) {
-            set.remove(&key);
+    /// Drops a parcel with all its branches (passed on, delivered, or dead).
+    pub fn drop(&mut self, parcel: ParcelKey) {
+        let branches: Vec<Branch> = self.branches(parcel).collect();
+        branches.into_iter().for_each(|branch| self.remove(branch));
+        self.rooms.remove(parcel);
+    }
+
+    fn remove(&mut self, branch: Branch) {
+        self.unplace(branch);
+        self.custody.remove(&branch);
+        if let Some(set) = self.by_destination.get_mut(&branch.to) {
+            set.remove(&branch);
             if set.is_empty() {
-                self.by_destination.remove(&custody.destination);
+                self.by_destination.remove(&branch.to);
             }
         }
     }
@@ -203,53 +243,53 @@ impl Relay {
         let top = self.top(way)?;
         let due = self.since_aged.get(&way).is_some_and(|n| *n >= AGED_EVERY - 1);
         let aged = if due { self.aged(now, way, top.urgency) } else { None };
-        Some(aged.map_or(top, |key| Turn { key, ..top }))
+        Some(aged.map_or(top, |branch| Turn { branch, ..top }))
     }
 
     /// The most urgent parcel that is ready for `way`.
     #[must_use]
     pub fn top(&self, way: Way) -> Option<Turn> {
-        self.ready.get(&way)?.first().map(|(Reverse(urgency), key)| Turn { key: *key, urgency: *urgency })
+        self.ready.get(&way)?.first().map(|(Reverse(urgency), branch)| Turn { branch: *branch, urgency: *urgency })
     }
 
     /// The oldest aged parcel of less than `urgency`.
-    fn aged(&self, now: Instant, way: Way, urgency: Precedence) -> Option<ParcelKey> {
+    fn aged(&self, now: Instant, way: Way, urgency: Precedence) -> Option<Branch> {
         let ready = self.ready.get(&way)?;
         let lower = Precedence::ALL.into_iter().filter(|p| *p < urgency && urgency <= Precedence::Immediate);
         // Keys grow with time: the first of each precedence is its oldest.
         let oldest = lower.filter_map(|p| {
-            let from = (Reverse(p), ParcelKey(0));
+            let from = (Reverse(p), Branch { parcel: ParcelKey(0), to: Index(0) });
             ready.range(from..).next().filter(|(Reverse(of), _)| *of == p).map(|(_, key)| *key)
         });
-        let aged = |key: &ParcelKey| self.since(*key).is_some_and(|at| now.since(at) >= AGED_AFTER);
+        let aged = |key: &Branch| self.since(*key).is_some_and(|at| now.since(at) >= AGED_AFTER);
         oldest.filter(aged).min()
     }
 
     /// Offers `turn` on `way` until `deadline`.
     pub fn take_turn(&mut self, way: Way, turn: Turn, deadline: Instant) {
-        let own = self.custody.get(&turn.key).map(|c| c.precedence);
+        let own = self.custody.get(&turn.branch).map(|c| c.precedence);
         let count = self.since_aged.entry(way).or_default();
         *count = if own == Some(turn.urgency) { count.saturating_add(1) } else { 0 };
-        self.unplace(turn.key);
-        self.set_state(turn.key, State::Offered { way, deadline });
+        self.unplace(turn.branch);
+        self.set_state(turn.branch, State::Offered { way, deadline });
     }
 
     /// The most urgent parcel ready for `way`, without taking it.
     #[must_use]
-    pub fn peek(&self, way: Way) -> Option<ParcelKey> {
-        self.top(way).map(|turn| turn.key)
+    pub fn peek(&self, way: Way) -> Option<Branch> {
+        self.top(way).map(|turn| turn.branch)
     }
 
     /// The most urgent parcel ready for `way`, now offered there until `deadline`.
-    pub fn next(&mut self, way: Way, deadline: Instant) -> Option<ParcelKey> {
+    pub fn next(&mut self, way: Way, deadline: Instant) -> Option<Branch> {
         let turn = self.top(way)?;
         self.take_turn(way, turn, deadline);
-        Some(turn.key)
+        Some(turn.branch)
     }
 
     /// The offer of `key` on `way` failed. Ignored when it is not offered there (any more). Returns whether the custody
     /// round must be raised before the next offer.
-    pub fn failed(&mut self, now: Instant, key: ParcelKey, way: Way, why: Failure) -> bool {
+    pub fn failed(&mut self, now: Instant, key: Branch, way: Way, why: Failure) -> bool {
         let Some(custody) = self.custody.get_mut(&key) else { return false };
         if !matches!(custody.state, State::Offered { way: w, .. } if w == way) {
             return false;
@@ -276,7 +316,7 @@ impl Relay {
 
     /// `gateway` offers this parcel itself, and we hold it: our own offer of it is taken back, to be made again in another
     /// round. That neighbour does not know better than we do; it is not asked again until something new is known.
-    pub fn take_back(&mut self, now: Instant, key: ParcelKey, gateway: Index) {
+    pub fn take_back(&mut self, now: Instant, key: Branch, gateway: Index) {
         let here = |way: &Way| matches!(way, Way::Neighbour { gateway: g, .. } if *g == gateway);
         let asked: Vec<Way> = self.ways_of(key).into_iter().filter(here).collect();
         let Some(custody) = self.custody.get_mut(&key) else { return };
@@ -318,151 +358,27 @@ impl Relay {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// A port works.
-    pub fn port_up(&mut self, now: Instant, port: u32) {
-        self.surroundings.port_up(port);
-        // A connection just accepted: nobody is known there, so nothing has a new way.
-        let known = self.surroundings.attached_on(port).next().is_some();
-        if known || self.surroundings.neighbours_on(port).next().is_some() {
-            self.replace_all(now);
-        }
-    }
-
-    /// A port does not work: offers there are placed elsewhere or held.
-    pub fn port_down(&mut self, now: Instant, port: u32) {
-        self.surroundings.port_down(port);
-        self.leave(now, |way| way.port() == Some(port));
-    }
-
-    /// A port is gone for good.
-    pub fn port_removed(&mut self, now: Instant, port: u32) {
-        self.surroundings.port_removed(port);
-        self.leave(now, |way| way.port() == Some(port));
-    }
-
-    /// A gateway was heard on a port; true when it is new there.
-    pub fn neighbour(&mut self, now: Instant, port: u32, gateway: Index) -> bool {
-        let new = self.surroundings.neighbour(port, gateway);
-        if new {
-            self.replace_all(now);
-        }
-        new
-    }
-
-    /// A broker is connected: what waits elsewhere may prefer it.
-    pub fn uplink_up(&mut self, now: Instant, uplink: u16) {
-        self.surroundings.uplink_up(uplink);
-        for custody in self.custody.values_mut() {
-            custody.tried.retain(|w| *w != Way::Uplink(uplink));
-        }
-        self.replace_all(now);
-    }
-
-    /// A broker is away: what was offered there goes another way at once.
-    pub fn uplink_down(&mut self, now: Instant, uplink: u16) {
-        self.surroundings.uplink_down(uplink);
-        self.leave(now, |way| way == Way::Uplink(uplink));
-    }
-
-    /// Follows a verified claim. When it is newer, what waits for the member is offered anew, by its new way; when the
-    /// member has moved, so is what is offered at a broker, where the way is the same and the addressee is not.
-    pub fn follow(&mut self, now: Instant, claim: Claim) -> ClaimOutcome {
-        let outcome = self.routes.follow(claim);
-        if let ClaimOutcome::Newer { previous } = outcome {
-            if Some(claim.gateway) != self.surroundings.me() {
-                self.surroundings.detach(claim.member);
-            }
-            let moved = previous.is_none_or(|p| p.gateway != claim.gateway);
-            self.replace_for(now, claim.member, moved);
-        }
-        outcome
-    }
-
-    /// A member is attached on a port of ours (its claim was followed already).
-    pub fn attach(&mut self, now: Instant, member: Index, port: u32) {
-        self.surroundings.attach(member, port);
-        self.replace_for(now, member, false);
-    }
-
-    /// Forgets a claim that is older than D.
-    pub fn forget_route(&mut self, now: Instant, member: Index) {
-        self.routes.forget(member);
-        self.replace_for(now, member, true);
-    }
-
-    /// A station is revoked: it is no way to anywhere, and nothing is known of where it or those at it are.
-    pub fn gone(&mut self, now: Instant, station: Index) {
-        self.surroundings.gone(station);
-        self.routes.gone(station);
-        self.leave(now, |way| match way {
-            Way::Attached { member, .. } => member == station,
-            Way::Neighbour { gateway, .. } => gateway == station,
-            Way::Uplink(_) => false,
-        });
-        self.replace_all(now);
-    }
-
-    /// Parcels offered for `destination` on another way than its first one are offered anew; so are ready and held ones.
-    fn replace_for(&mut self, now: Instant, destination: Index, moved: bool) {
-        let keys: Vec<ParcelKey> = self.held_for(destination).collect();
-        for key in keys {
-            let best = self.ways_of(key).first().copied();
-            let stays = |way: Way| Some(way) == best && !(moved && matches!(way, Way::Uplink(_)));
-            if matches!(self.state(key), Some(State::Offered { way, .. }) if stays(way)) {
-                continue;
-            }
-            self.unplace(key);
-            if let Some(custody) = self.custody.get_mut(&key) {
-                custody.tried.clear();
-                custody.failures = 0;
-            }
-            self.place(now, key);
-        }
-    }
-
-    /// Places everything that is not offered anew.
-    fn replace_all(&mut self, now: Instant) {
-        let free = |c: &Custody| match c.state {
-            State::Offered { .. } | State::Held(Wait::Refused(..)) => false,
-            State::Ready(_) | State::Held(_) => true,
-        };
-        let keys: Vec<ParcelKey> = self.custody.iter().filter(|(_, c)| free(c)).map(|(k, _)| *k).collect();
-        for key in keys {
-            self.unplace(key);
-            self.place(now, key);
-        }
-    }
-
-    /// Places everything that is ready for or offered on a way that is gone.
-    fn leave(&mut self, now: Instant, gone: impl Fn(Way) -> bool) {
-        let affected = |c: &Custody| match c.state {
-            State::Ready(way) | State::Offered { way, .. } => gone(way),
-            State::Held(_) => false,
-        };
-        let keys: Vec<ParcelKey> = self.custody.iter().filter(|(_, c)| affected(c)).map(|(k, _)| *k).collect();
-        for key in keys {
-            self.unplace(key);
-            self.place(now, key);
-        }
-    }
-
-    fn ways_of(&self, key: ParcelKey) -> Vec<Way> {
+    fn ways_of(&self, key: Branch) -> Vec<Way> {
         self.custody
             .get(&key)
-            .map(|c| self.surroundings.ways(c.destination, c.ingress, &self.routes))
+            .map(|c| self.surroundings.ways_to(c.goal, key.to, c.ingress, &self.routes))
             .unwrap_or_default()
     }
 
     /// Puts a parcel that stands nowhere into its place.
-    fn place(&mut self, now: Instant, key: ParcelKey) {
+    fn place(&mut self, now: Instant, key: Branch) {
         let ways = self.ways_of(key);
         let Some(custody) = self.custody.get_mut(&key) else { return };
-        let known = self.routes.get(custody.destination);
-        let here = known.is_some_and(|c| Some(c.gateway) == self.surroundings.me());
+        let claim = self.routes.get(key.to);
+        let (known, here) = match custody.goal {
+            Goal::Member => (claim.is_some(), claim.is_some_and(|c| Some(c.gateway) == self.surroundings.me())),
+            Goal::Listener => (true, self.surroundings.attached_port(key.to).is_none()),
+            Goal::Gateway => (true, false),
+        };
         let state = match ways.iter().find(|way| !custody.tried.contains(way)) {
             Some(way) => State::Ready(*way),
             None if here && ways.is_empty() => State::Held(Wait::Away),
-            None if known.is_none() && !ways.is_empty() => State::Held(Wait::NoAttachment),
+            None if !known && !ways.is_empty() => State::Held(Wait::NoAttachment),
             None if ways.is_empty() => State::Held(Wait::NoWay),
             None => {
                 let pause = Duration(RETRY_FIRST.0 << custody.failures.min(8)).min(RETRY_MAX);
@@ -473,7 +389,7 @@ impl Relay {
         self.set_state(key, state);
     }
 
-    fn set_state(&mut self, key: ParcelKey, state: State) {
+    fn set_state(&mut self, key: Branch, state: State) {
         let Some(custody) = self.custody.get_mut(&key) else { return };
         custody.state = state;
         match state {
@@ -488,7 +404,7 @@ impl Relay {
     }
 
     /// Takes a parcel out of the set or timer its state put it into.
-    fn unplace(&mut self, key: ParcelKey) {
+    fn unplace(&mut self, key: Branch) {
         let Some(custody) = self.custody.get(&key) else { return };
         match custody.state {
             State::Ready(way) => {
@@ -514,5 +430,8 @@ impl Relay {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod properties;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod room_properties;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use crate::limits::NEIGHBOURS_MAX;
 use crate::routes::Routes;
+use crate::schedule::Goal;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use picket_wire::Index;
@@ -129,13 +130,36 @@ impl Surroundings {
         self.uplinks.remove(&uplink);
     }
 
+    /// Ways towards what a branch is to reach, in order.
+    #[must_use]
+    pub fn ways_to(&self, goal: Goal, to: Index, ingress: Ingress, routes: &Routes) -> Vec<Way> {
+        match goal {
+            Goal::Member => self.ways(to, ingress, routes),
+            Goal::Listener => self.attached_way(to).into_iter().collect(),
+            Goal::Gateway => {
+                let uplinks = self.uplinks.iter().map(|u| Way::Uplink(*u));
+                uplinks.chain(self.heard_ways(|gateway| gateway == to)).collect()
+            }
+        }
+    }
+
+    /// The way to a member attached here, while its port works.
+    fn attached_way(&self, member: Index) -> Option<Way> {
+        let port = self.attached_port(member).filter(|port| self.ports.contains(port))?;
+        Some(Way::Attached { port, member })
+    }
+
+    fn heard_ways(&self, wanted: impl Fn(Index) -> bool) -> impl Iterator<Item = Way> {
+        let heard = self.neighbours.iter().filter(move |(port, gateway)| self.ports.contains(port) && wanted(*gateway));
+        heard.map(|(port, gateway)| Way::Neighbour { port: *port, gateway: *gateway })
+    }
+
     /// Ways towards `destination` that work now, in order. A known attachment elsewhere narrows them to the uplinks
     /// and that gateway; with none known, everybody but `ingress` is asked.
     #[must_use]
     pub fn ways(&self, destination: Index, ingress: Ingress, routes: &Routes) -> Vec<Way> {
-        if let Some(port) = self.attached_port(destination) {
-            let way = Way::Attached { port, member: destination };
-            return if self.ports.contains(&port) { alloc::vec![way] } else { Vec::new() };
+        if self.attached_port(destination).is_some() {
+            return self.attached_way(destination).into_iter().collect();
         }
         let target = routes.get(destination).map(|c| c.gateway).filter(|g| Some(*g) != self.me);
         let known_here = routes.get(destination).is_some() && target.is_none();
@@ -146,11 +170,6 @@ impl Surroundings {
         let asked = |uplink: &UplinkNumber| target.is_some() || Some(*uplink) != ingress.uplink;
         let uplinks = self.uplinks.iter().filter(|u| asked(u)).map(|u| Way::Uplink(*u));
         let wanted = |gateway: Index| target.map_or(gateway != ingress.from, |t| t == gateway);
-        let neighbours = self
-            .neighbours
-            .iter()
-            .filter(|(port, gateway)| self.ports.contains(port) && wanted(*gateway))
-            .map(|(port, gateway)| Way::Neighbour { port: *port, gateway: *gateway });
-        uplinks.chain(neighbours).collect()
+        uplinks.chain(self.heard_ways(wanted)).collect()
     }
 }

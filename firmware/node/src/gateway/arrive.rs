@@ -1,13 +1,14 @@
 //! What arrives: parcels offered to us, until custody of them is taken and answered.
 
 use super::custody::{Creditor, Durable};
+use super::dispatch::branch_of;
 use super::fate::Via;
 use super::meta::{Fate, Incoming, Kind, Meta};
 use super::{Count, Gateway};
 use crate::io::{Directory, LinkId, Output, Report, StationKind};
 use crate::limits::{DRAIN_RETRY, RECEIPT_PRECEDENCE};
-use picket_link::{Arrival, Event, OfferId, Owed, ParcelKind};
-use picket_relay::{Admission, Ingress, Known, Offered, ParcelKey, State, Wait, Way, admit};
+use picket_link::{Arrival, Event, Owed, ParcelKind};
+use picket_relay::{Admission, Branch, Ingress, Known, Offered, ParcelKey, State, Wait, Way, admit};
 use picket_store::{Medium, PutError, Ticket};
 use picket_wire::Identity;
 use picket_wire::control::{Control, Notice, Receipt, RefuseReason, Token};
@@ -21,6 +22,13 @@ pub(super) struct Deposit<'a> {
     pub identity: Identity,
     pub bytes: &'a [u8],
     pub creditor: Creditor,
+}
+
+impl Deposit<'_> {
+    fn is_for_a_room(&self) -> bool {
+        self.kind == ParcelKind::Envelope
+            && Envelope::parse(self.bytes).is_ok_and(|envelope| envelope.header().class == Class::Room)
+    }
 }
 
 impl Creditor {
@@ -53,13 +61,13 @@ impl<M: Medium> Gateway<M> {
             Event::Arrived(arrival) => self.arrived_by_link(now, id, &arrival, dir),
             Event::Accepted { offer, delivered } => {
                 if !self.telling.answered(id, offer) {
-                    self.accepted(now, ParcelKey(offer.0), Via::Link(id), delivered, dir);
+                    self.accepted(now, branch_of(offer), Via::Link(id), delivered, dir);
                 }
             }
             Event::DeliveredLate { identity, source, token } => self.make_receipt(now, identity, source, token),
             Event::Refused { offer, .. } if self.telling.answered(id, offer) => self.counters.add(Count::OffersRefused),
-            Event::Refused { offer: OfferId(key), reason, retry } => {
-                self.offer_refused(now, ParcelKey(key), Via::Link(id), reason, retry);
+            Event::Refused { offer, reason, retry } => {
+                self.offer_refused(now, branch_of(offer), Via::Link(id), reason, retry);
             }
             Event::Object(object) => self.object_arrived(now, Some(id), object),
             Event::Have(have) => self.objects.heard_have(now, self.me, id, &have),
@@ -88,7 +96,7 @@ impl<M: Medium> Gateway<M> {
 
     /// Decides about an offered parcel (spec §55.2): stores it, answers it again, or refuses it.
     pub(super) fn deposit(&mut self, now: Instant, deposit: &Deposit<'_>, dir: &dyn Directory) {
-        let Some((incoming, lifetime)) = self.read(deposit) else {
+        let Some((incoming, lifetime)) = self.read(now, deposit, dir) else {
             self.counters.add(Count::UnparsableParcels);
             return self.settle(&deposit.creditor);
         };
@@ -103,8 +111,11 @@ impl<M: Medium> Gateway<M> {
             round: meta.round,
             has_rounds: deposit.kind == ParcelKind::Envelope,
             alive: lifetime > Duration::ZERO,
-            known_destination: dir.kind(meta.destination) == Some(StationKind::Member),
-            attached_here: self.relay.surroundings().attached_port(meta.destination).is_some(),
+            known_destination: incoming.room.is_some() || dir.kind(meta.destination) == Some(StationKind::Member),
+            attached_here: match &incoming.room {
+                Some(_) => self.relay.serves(meta.destination, meta.source),
+                None => self.relay.surroundings().attached_port(meta.destination).is_some(),
+            },
             hop_limit: meta.hop_limit,
         };
         let known = self.custody.known(now, &deposit.identity);
@@ -142,8 +153,16 @@ impl<M: Medium> Gateway<M> {
         let Some(seq) = self.custody.queue().find(&deposit.identity).next() else { return true };
         let (key, from) = (ParcelKey(seq.0), offer.ingress.from);
         let Some((_, _, held)) = self.custody.meta(now, key) else { return true };
+        if deposit.is_for_a_room() {
+            // Nobody lets go of it before its time: that others have it too changes nothing but whom we need not ask.
+            if dir.kind(from) == Some(StationKind::Gateway) && from != held.ingress.from {
+                self.branch_taken(now, Branch { parcel: key, to: from }, deposit.identity);
+            }
+            return true;
+        }
         let repeated = (held.ingress.from, held.hop_limit, held.round) == (from, offer.hop_limit, offer.round);
-        let ends_here = match self.relay.state(key) {
+        let branch = Branch { parcel: key, to: held.destination };
+        let ends_here = match self.relay.state(branch) {
             Some(State::Offered { way: Way::Attached { .. }, .. } | State::Ready(Way::Attached { .. })) => true,
             Some(State::Held(wait)) => wait == Wait::Away,
             Some(State::Offered { .. } | State::Ready(_)) => false,
@@ -154,24 +173,28 @@ impl<M: Medium> Gateway<M> {
         }
         let rounds_left = deposit.kind == ParcelKind::Envelope && held.raised < 3;
         if rounds_left {
-            self.raise(key, &held);
-            self.relay.take_back(now, key, from);
+            self.raise(now, key, &held);
+            self.relay.take_back(now, branch, from);
             self.uplinks.finished(key);
         }
         rounds_left
     }
 
     /// Facts of a deposit; `None` when its bytes are no parcel.
-    fn read(&self, deposit: &Deposit<'_>) -> Option<(Incoming, Duration)> {
+    fn read(&self, now: Instant, deposit: &Deposit<'_>, dir: &dyn Directory) -> Option<(Incoming, Duration)> {
         let owed = deposit.creditor.owed();
         let (kind, precedence, destination, source, lifetime) = match deposit.kind {
             ParcelKind::Envelope => {
                 let envelope = Envelope::parse(deposit.bytes).ok()?;
                 let h = envelope.header();
                 let kind = match h.class {
-                    Class::Pairwise | Class::Room => Kind::Message,
+                    Class::Pairwise => Kind::Message,
+                    Class::Room => Kind::Room,
                     Class::Housekeeping => Kind::Housekeeping,
                 };
+                if (kind == Kind::Room) != h.destination.is_room() {
+                    return None;
+                }
                 (kind, h.precedence, h.destination, h.source, h.lifetime.duration())
             }
             ParcelKind::Control => match Control::decode(deposit.bytes).ok()? {
@@ -202,7 +225,8 @@ impl<M: Medium> Gateway<M> {
             raised: 0,
             fate: Fate::Open,
         };
-        Some((Incoming { kind, precedence, meta }, lifetime.min(self.config.max_delay)))
+        let room = (kind == Kind::Room).then(|| self.notes_of_arrival(now, &deposit.identity, meta.ingress.from, dir));
+        Some((Incoming { kind, precedence, meta, room }, lifetime.min(self.config.max_delay)))
     }
 
     fn take(
@@ -213,7 +237,7 @@ impl<M: Medium> Gateway<M> {
         lifetime: Duration,
         dir: &dyn Directory,
     ) {
-        let put = self.custody.put(now, deposit.identity, incoming, lifetime, deposit.bytes, Some(deposit.creditor));
+        let put = self.put(now, deposit.identity, incoming, lifetime, deposit.bytes, Some(deposit.creditor));
         match put {
             Ok(_) => {}
             Err(PutError::Full { retry_after }) => {
@@ -250,10 +274,14 @@ impl<M: Medium> Gateway<M> {
         match kind {
             Kind::Claim | Kind::Debt => return,
             Kind::Listens => return self.listens_durable(now, durable.creditors, dir),
-            Kind::Message | Kind::Housekeeping | Kind::Control => {}
+            Kind::Message | Kind::Housekeeping | Kind::Control | Kind::Room => {}
         }
         let precedence = self.custody.queue().entry(now, durable.seq).map_or(RECEIPT_PRECEDENCE, |e| e.precedence);
-        self.relay.take(now, key, meta.destination, meta.ingress, precedence);
+        if kind == Kind::Room {
+            self.take_room(now, key, &meta, precedence);
+        } else {
+            self.relay.take(now, key, meta.destination, meta.ingress, precedence);
+        }
         self.counters.add(Count::ParcelsTaken);
         self.out.push_back(Output::Report(Report::Taken { identity }));
         let merge = kind == Kind::Message && self.relay.surroundings().attached_port(meta.destination).is_some();

@@ -1,6 +1,7 @@
 //! Presence: greetings, attachments of members, and making them known.
 
 use super::meta::{Fate, Incoming, Kind, Meta};
+use super::tell::What;
 use super::{Count, Gateway};
 use crate::io::{Directory, LinkId, Output, Report, StationKind, UplinkId};
 use alloc::collections::BTreeMap;
@@ -52,7 +53,9 @@ impl<M: Medium> Gateway<M> {
         if dir.kind(who) == Some(StationKind::Gateway) && self.relay.neighbour(now, id.0, who) {
             self.out.push_back(Output::Report(Report::Neighbour { link: id, gateway: who }));
             let here: Vec<Index> = self.claims_here().map(|c| c.member).collect();
-            self.telling.tell(id, who, here);
+            let listening: Vec<Index> = self.listening_of(&here).collect();
+            self.telling.tell(id, who, here.into_iter().map(|m| (What::Claim, m)));
+            self.telling.tell(id, who, listening.into_iter().map(|m| (What::Listens, m)));
             self.objects.somebody(now, self.me, id);
         }
         self.telling.heard(id, who);
@@ -137,7 +140,7 @@ impl<M: Medium> Gateway<M> {
         self.relay.attach(now, claim.member, id.0);
         self.objects.somebody(now, self.me, id);
         self.out.push_back(Output::Report(Report::Attached { member: claim.member, sequence: claim.sequence }));
-        let held: Vec<ParcelKey> = self.relay.held_for(claim.member).collect();
+        let held: Vec<ParcelKey> = self.relay.held_for(claim.member).map(|b| b.parcel).collect();
         let count = u16::try_from(held.len()).unwrap_or(u16::MAX);
         self.send(now, id, Some(claim.member), Control::Attached { sequence: claim.sequence, held: count });
         self.drain(id, claim, &held);
@@ -153,7 +156,7 @@ impl<M: Medium> Gateway<M> {
     pub(super) fn drain_again(&mut self, member: Index) {
         let port = self.relay.surroundings().attached_port(member);
         if let (Some(port), Some(claim)) = (port, self.relay.routes().get(member).copied()) {
-            let held: Vec<ParcelKey> = self.relay.held_for(member).collect();
+            let held: Vec<ParcelKey> = self.relay.held_for(member).map(|b| b.parcel).collect();
             self.drain(LinkId(port), claim, &held);
         }
     }
@@ -171,6 +174,7 @@ impl<M: Medium> Gateway<M> {
         if let Some(known) = self.relay.routes().get(claim.member)
             && (known.sequence, known.gateway) == (claim.sequence, claim.gateway)
         {
+            self.renew_claim(now, claim);
             return Some(ClaimOutcome::Same);
         }
         if dir.is_revoked(claim.member) || dir.is_revoked(claim.gateway) {
@@ -205,8 +209,9 @@ impl<M: Medium> Gateway<M> {
         let was_here = previous.is_some_and(|p| p.gateway == self.me);
         if claim.gateway == self.me {
             self.publish_claim(claim, dir);
-            self.tell_neighbours(claim.member);
+            self.tell_neighbours(What::Claim, claim.member);
             if !was_here {
+                self.announce_listens(claim.member, dir);
                 self.subscribe_member(claim.member, dir);
             }
         } else if was_here {
@@ -223,10 +228,10 @@ impl<M: Medium> Gateway<M> {
     }
 
     /// Every gateway in earshot is to learn where the member is.
-    fn tell_neighbours(&mut self, member: Index) {
+    pub(super) fn tell_neighbours(&mut self, what: What, member: Index) {
         for id in self.ports.keys() {
             for gateway in self.relay.surroundings().neighbours_on(id.0) {
-                self.telling.tell(*id, gateway, [member]);
+                self.telling.tell(*id, gateway, [(what, member)]);
             }
         }
     }
@@ -234,7 +239,7 @@ impl<M: Medium> Gateway<M> {
     /// A neighbour told us an older claim than we know: it learns the newer one.
     pub(super) fn claim_by_link(&mut self, now: Instant, id: LinkId, from: Index, claim: Claim, dir: &dyn Directory) {
         if self.follow(now, claim, dir) == Some(ClaimOutcome::Older) {
-            self.telling.tell(id, from, [claim.member]);
+            self.telling.tell(id, from, [(What::Claim, claim.member)]);
         }
     }
 
@@ -243,6 +248,20 @@ impl<M: Medium> Gateway<M> {
         for uplink in uplinks {
             self.uplink_claim(uplink, claim, dir);
         }
+    }
+
+    /// Told again by where the member is attached: it still is, and is remembered for D again.
+    fn renew_claim(&mut self, now: Instant, claim: Claim) {
+        let stored = self.attachments.stored.get(&claim.member).copied();
+        if stored.is_some_and(|key| self.is_half_over(now, key)) {
+            self.store_claim(now, claim);
+        }
+    }
+
+    /// Half of what is remembered for D is over.
+    pub(super) fn is_half_over(&self, now: Instant, key: ParcelKey) -> bool {
+        let entry = self.custody.queue().entry(now, picket_store::Seq(key.0));
+        entry.is_some_and(|e| e.remaining.times(2) < self.config.max_delay)
     }
 
     /// Claims outlive a restart, for D: a member is waited for where it was last.
@@ -259,9 +278,9 @@ impl<M: Medium> Gateway<M> {
             raised: 0,
             fate: Fate::Open,
         };
-        let incoming = Incoming { kind: Kind::Claim, precedence: Precedence::Routine, meta };
+        let incoming = Incoming::plain(Kind::Claim, Precedence::Routine, meta);
         let identity = claim_identity(&claim);
-        match self.custody.put(now, identity, &incoming, self.config.max_delay, bytes, None) {
+        match self.put(now, identity, &incoming, self.config.max_delay, bytes, None) {
             Ok(seq) => {
                 if let Some(old) = self.attachments.stored(claim.member, ParcelKey(seq.0)) {
                     self.custody.finish(now, old, Fate::Died, Duration::ZERO);
@@ -271,15 +290,17 @@ impl<M: Medium> Gateway<M> {
         }
     }
 
-    pub(super) fn claim_expired(&mut self, now: Instant, key: ParcelKey) {
+    pub(super) fn claim_expired(&mut self, now: Instant, key: ParcelKey, dir: &dyn Directory) {
         let member = self.custody.meta(now, key).map(|(_, _, meta)| meta.destination);
         self.custody.finish(now, key, Fate::Died, Duration::ZERO);
         if let Some(member) = member.filter(|m| self.attachments.stored.get(m) == Some(&key)) {
             self.attachments.stored.remove(&member);
             match self.relay.routes().get(member).copied() {
-                // Still attached: remembered for D again.
+                // Still attached: remembered for D again, here and by all who were told.
                 Some(claim) if self.relay.surroundings().attached_port(member).is_some() => {
                     self.store_claim(now, claim);
+                    self.publish_claim(claim, dir);
+                    self.tell_neighbours(What::Claim, member);
                 }
                 Some(_) | None => self.relay.forget_route(now, member),
             }
@@ -302,7 +323,7 @@ impl<M: Medium> Gateway<M> {
     }
 
     fn is_handing_over(&self, member: Index, last: ParcelKey) -> bool {
-        self.relay.held_for(member).take_while(|key| *key <= last).any(|key| match self.relay.state(key) {
+        self.relay.held_for(member).take_while(|b| b.parcel <= last).any(|branch| match self.relay.state(branch) {
             Some(State::Ready(_) | State::Offered { .. }) => true,
             Some(State::Held(_)) | None => false,
         })

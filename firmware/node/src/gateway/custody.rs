@@ -1,13 +1,13 @@
 //! Parcels between the store and the relay: written, made durable, answered, finished.
 
-use super::meta::{Fate, Incoming, Kind, Meta};
+use super::meta::{Fate, Incoming, Kind, META_LEN, Meta, RoomNotes};
 use crate::io::{DeliveryId, UplinkId};
 use crate::limits::OWED_MAX;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use picket_link::Owed;
 use picket_relay::{Known, ParcelKey};
-use picket_store::{Medium, Parcel, PutError, Queue, Seq, Ticket};
+use picket_store::{ChangeError, Medium, Parcel, PutError, Queue, Seq, Ticket};
 use picket_wire::Identity;
 use picket_wire::time::{Duration, Instant};
 
@@ -114,7 +114,7 @@ impl<M: Medium> Custody<M> {
             identity,
             precedence: incoming.precedence,
             lifetime,
-            meta: &incoming.meta.encode(),
+            meta: &incoming.notes(),
             body,
         };
         let (seq, ticket) = self.queue.put(now, &parcel)?;
@@ -198,12 +198,43 @@ impl<M: Medium> Custody<M> {
         Some((Kind::from_byte(entry.kind)?, entry.identity, Meta::decode(entry.meta)?))
     }
 
+    /// Notes something else of a parcel; what is noted of a room stays.
+    ///
+    /// # Errors
+    /// As [`Queue::note`].
+    pub fn note(&mut self, now: Instant, key: ParcelKey, meta: &Meta) -> Result<Ticket, ChangeError> {
+        let seq = Seq(key.0);
+        let mut notes = meta.encode().to_vec();
+        let entry = self.queue.entry(now, seq);
+        notes.extend_from_slice(entry.and_then(|e| e.meta.get(META_LEN..)).unwrap_or_default());
+        self.queue.note(seq, &notes)
+    }
+
+    /// Notes who has an envelope for a room. Not waited for: lost, it costs a repetition, which the station recognises.
+    ///
+    /// # Errors
+    /// As [`Queue::note`].
+    pub fn note_room(&mut self, now: Instant, key: ParcelKey, room: &RoomNotes) -> Result<Ticket, ChangeError> {
+        let (_, _, meta) = self.meta(now, key).ok_or(ChangeError::Unknown)?;
+        self.queue.note(Seq(key.0), &[&meta.encode()[..], &room.encode()].concat())
+    }
+
+    /// What was noted of an envelope for a room that is in custody.
+    pub fn room_notes(&self, now: Instant, key: ParcelKey) -> RoomNotes {
+        self.queue.entry(now, Seq(key.0)).map_or_else(RoomNotes::default, |e| RoomNotes::decode(e.meta))
+    }
+
+    /// What is remembered of an envelope for a room that was.
+    pub fn room_memory(&self, now: Instant, identity: &Identity) -> RoomNotes {
+        self.queue.remembered(now, identity).map_or_else(RoomNotes::default, |memo| RoomNotes::decode(memo.meta))
+    }
+
     /// Ends a parcel, remembering what became of it for as long as anybody may offer it again. True when it was there.
     pub fn finish(&mut self, now: Instant, key: ParcelKey, fate: Fate, remember: Duration) -> bool {
         let seq = Seq(key.0);
         if let Some((_, _, meta)) = self.meta(now, key) {
             // A note that cannot be written costs only a repeated delivery, which the recipient recognises.
-            let _ = self.queue.note(seq, &Meta { fate, ..meta }.encode());
+            let _ = self.note(now, key, &Meta { fate, ..meta });
         }
         self.queue.finish(now, seq, remember).is_ok()
     }

@@ -128,8 +128,8 @@ impl<M: Medium> Gateway<M> {
             raised: 0,
             fate: Fate::Open,
         };
-        let incoming = Incoming { kind: Kind::Debt, precedence: due.precedence, meta };
-        let put = self.custody.put(now, identity_of(&due.owed), &incoming, self.config.max_delay, &body, None);
+        let incoming = Incoming::plain(Kind::Debt, due.precedence, meta);
+        let put = self.put(now, identity_of(&due.owed), &incoming, self.config.max_delay, &body, None);
         put.ok().map(|seq| ParcelKey(seq.0))
     }
 

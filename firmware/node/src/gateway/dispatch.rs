@@ -7,7 +7,7 @@ use crate::limits::{OFFERS_PER_CALL, STORE_RETRY};
 use alloc::vec::Vec;
 use picket_link::gate::Traffic;
 use picket_link::{Offer, OfferId, ParcelKind};
-use picket_relay::{Failure, ParcelKey, Turn, Way};
+use picket_relay::{Branch, Failure, ParcelKey, State, Turn, Way};
 use picket_store::{BodyError, Medium, Seq};
 use picket_wire::control::{Control, Notice, NoticeReason, Receipt, RefuseReason};
 use picket_wire::time::{Duration, Instant};
@@ -23,6 +23,23 @@ pub(super) struct Outgoing {
     pub hop_limit: u8,
     pub round: u8,
     pub bytes: Vec<u8>,
+}
+
+impl Outgoing {
+    fn offer(&self, branch: Branch, to: Index) -> Offer {
+        let Self { kind, precedence, identity, .. } = *self;
+        Offer { id: offer_id(branch), to, kind, precedence, identity, bytes: self.bytes.clone() }
+    }
+}
+
+/// Handle of a branch on a link: whom it is for, and the store's number, which counts single writes and stays below 2⁴⁷.
+pub(super) const fn offer_id(branch: Branch) -> OfferId {
+    OfferId(branch.parcel.0 << 16 | branch.to.0 as u64)
+}
+
+/// Of which branch such a handle is.
+pub(super) const fn branch_of(offer: OfferId) -> Branch {
+    Branch { parcel: ParcelKey(offer.0 >> 16), to: Index(offer.0 as u16) }
 }
 
 impl<M: Medium> Gateway<M> {
@@ -45,12 +62,12 @@ impl<M: Medium> Gateway<M> {
     }
 
     fn withdraw_abandoned(&mut self) {
-        for (key, way) in self.relay.take_abandoned() {
+        for (branch, way) in self.relay.take_abandoned() {
             match way {
-                Way::Uplink(u) => self.uplinks.forget(UplinkId(u), key),
+                Way::Uplink(u) => self.uplinks.forget(UplinkId(u), branch),
                 Way::Attached { port, .. } | Way::Neighbour { port, .. } => {
                     if let Some(port) = self.ports.get_mut(&LinkId(port)) {
-                        port.link.withdraw(OfferId(key.0));
+                        port.link.withdraw(offer_id(branch));
                     }
                 }
             }
@@ -62,28 +79,31 @@ impl<M: Medium> Gateway<M> {
         let Some(port) = self.ports.get(&id).filter(|p| p.usable) else { return false };
         // Under MINIMIZE a parcel waits where it is: offered, it would only run out of time. What has aged is no more
         // urgent for that.
-        let precedence = |turn: &Turn| self.custody.queue().entry(now, Seq(turn.key.0)).map(|e| e.precedence);
+        let precedence = |turn: &Turn| self.custody.queue().entry(now, Seq(turn.branch.parcel.0)).map(|e| e.precedence);
         let allowed = |turn: &Turn| {
             let precedence = precedence(turn).unwrap_or(Precedence::Deferred);
             self.emission.allows(port.air, Traffic::Parcel(precedence))
         };
         let turn = self.relay.turn(now, way).filter(allowed).or_else(|| self.relay.top(way).filter(allowed));
         let Some(turn) = turn.filter(|turn| port.link.room_for(to, turn.urgency) > 0) else { return false };
-        let key = turn.key;
-        let Some(parcel) = self.outgoing(now, key, way, dir) else { return true };
+        let Some(parcel) = self.outgoing(now, turn.branch, way, dir) else { return true };
         let patience = self.ports.get(&id).map_or(Duration::ZERO, |p| p.patience(parcel.bytes.len()));
-        self.relay.take_turn(way, turn, now + self.config.link_timeout + patience);
-        let offer = Offer {
-            id: OfferId(key.0),
-            to,
-            kind: parcel.kind,
-            precedence: parcel.precedence,
-            identity: parcel.identity,
-            bytes: parcel.bytes,
+        let deadline = now + self.config.link_timeout + patience;
+        self.relay.take_turn(way, turn, deadline);
+        let fellows = self.fellows(id, turn.branch, &parcel);
+        let Some(port) = self.ports.get_mut(&id) else { return false };
+        let refused = if fellows.is_empty() {
+            port.link.offer_as(now, parcel.offer(turn.branch, to), turn.urgency).is_err()
+        } else {
+            let mut offers = alloc::vec![parcel.offer(turn.branch, to)];
+            for (way, to, branch) in fellows {
+                self.relay.take_turn(way, Turn { branch, urgency: parcel.precedence }, deadline);
+                offers.push(parcel.offer(branch, to));
+            }
+            self.counters.add(Count::RoomTransmissionsShared);
+            port.link.offer_to_all(now, offers).is_err()
         };
-        if let Some(port) = self.ports.get_mut(&id)
-            && port.link.offer_as(now, offer, turn.urgency).is_err()
-        {
+        if refused {
             // There was room a moment ago: the way's time-out brings the parcel back.
             self.counters.add(Count::OffersTimedOut);
             return false;
@@ -91,8 +111,22 @@ impl<M: Medium> Gateway<M> {
         true
     }
 
+    /// Other branches of the same envelope that are ready for the same link, where it has room for them: one transmission
+    /// may serve them all.
+    fn fellows(&self, id: LinkId, first: Branch, parcel: &Outgoing) -> Vec<(Way, Index, Branch)> {
+        let Some(port) = self.ports.get(&id).filter(|_| parcel.kind == ParcelKind::Envelope) else { return Vec::new() };
+        let others = self.relay.branches(first.parcel).filter(|branch| *branch != first);
+        let ready = others.filter_map(|branch| match self.relay.state(branch)? {
+            State::Ready(way @ Way::Attached { port, member }) if port == id.0 => Some((way, member, branch)),
+            State::Ready(way @ Way::Neighbour { port, gateway }) if port == id.0 => Some((way, gateway, branch)),
+            State::Ready(_) | State::Offered { .. } | State::Held(_) => None,
+        });
+        ready.filter(|(_, to, _)| port.link.room_for(*to, parcel.precedence) > 0).collect()
+    }
+
     /// The bytes of a parcel for its next hop. `None` when it does not go now: it has died, or waits for the store.
-    pub(super) fn outgoing(&mut self, now: Instant, key: ParcelKey, way: Way, dir: &dyn Directory) -> Option<Outgoing> {
+    pub(super) fn outgoing(&mut self, now: Instant, branch: Branch, way: Way, dir: &dyn Directory) -> Option<Outgoing> {
+        let key = branch.parcel;
         let Some((kind, identity, meta)) = self.custody.meta(now, key) else {
             self.gone(key);
             return None;
@@ -108,18 +142,21 @@ impl<M: Medium> Gateway<M> {
             // It is still ours: read again later.
             Err(BodyError::Medium(_)) => {
                 self.store_trouble();
-                self.relay.next(way, now);
-                self.relay.failed(now, key, way, Failure::Refused(RefuseReason::Full, STORE_RETRY));
+                self.relay.take_turn(way, Turn { branch, urgency: precedence }, now);
+                self.relay.failed(now, branch, way, Failure::Refused(RefuseReason::Full, STORE_RETRY));
                 return None;
             }
             Err(BodyError::Damaged | BodyError::Unknown) => {
+                let told = kind != Kind::Room || self.is_unheard(key);
                 self.gone(key);
-                self.report_death(now, kind, identity, meta.source, NoticeReason::Damaged, dir);
+                if told {
+                    self.report_death(now, kind, identity, meta.source, NoticeReason::Damaged, dir);
+                }
                 return None;
             }
         };
         match kind {
-            Kind::Message | Kind::Housekeeping => {
+            Kind::Message | Kind::Housekeeping | Kind::Room => {
                 envelope::set_mutable(&mut bytes, hop_limit, meta.our_round(), Lifetime::within(remaining));
             }
             Kind::Control | Kind::Claim | Kind::Listens | Kind::Debt => match with_hops(&bytes, hop_limit) {
@@ -156,7 +193,7 @@ fn assemble(
     bytes: Vec<u8>,
 ) -> Outgoing {
     let (kind, round) = match kind {
-        Kind::Message | Kind::Housekeeping => (ParcelKind::Envelope, meta.our_round()),
+        Kind::Message | Kind::Housekeeping | Kind::Room => (ParcelKind::Envelope, meta.our_round()),
         Kind::Control | Kind::Claim | Kind::Listens | Kind::Debt => (ParcelKind::Control, 0),
     };
     Outgoing { kind, identity, precedence, destination: meta.destination, hop_limit, round, bytes }

@@ -4,7 +4,7 @@ use super::meta::{Fate, Incoming, Kind, Meta};
 use super::{Count, Gateway};
 use crate::io::{Directory, LinkId, Output, Report, UplinkId};
 use crate::limits::{RECEIPT_HOPS, RECEIPT_PRECEDENCE, STORE_RETRY};
-use picket_relay::{Failure, Ingress, Known, ParcelKey, State, Way};
+use picket_relay::{Branch, Failure, Ingress, Known, ParcelKey, State, Way};
 use picket_store::{Medium, Seq};
 use picket_wire::control::{Control, Notice, NoticeReason, Receipt, ReceiptKind, RefuseReason, Token};
 use picket_wire::time::{Duration, Instant};
@@ -32,14 +32,18 @@ impl<M: Medium> Gateway<M> {
     pub(super) fn accepted(
         &mut self,
         now: Instant,
-        key: ParcelKey,
+        branch: Branch,
         via: Via,
         delivered: Option<Token>,
         dir: &dyn Directory,
     ) {
+        let key = branch.parcel;
         let Some((kind, identity, meta)) = self.custody.meta(now, key) else { return };
+        if kind == Kind::Room {
+            return self.branch_taken(now, branch, identity);
+        }
         // A broker's late answer is no word of the recipient's, although the parcel is offered to it by now.
-        let recipient = matches!(self.relay.state(key),
+        let recipient = matches!(self.relay.state(branch),
             Some(State::Offered { way: way @ Way::Attached { .. }, .. }) if via.carries(way));
         let fate = if recipient || delivered.is_some() { Fate::Delivered(delivered) } else { Fate::PassedOn };
         self.gone(key);
@@ -82,9 +86,9 @@ impl<M: Medium> Gateway<M> {
             raised: 0,
             fate: Fate::Open,
         };
-        let incoming = Incoming { kind: Kind::Control, precedence: RECEIPT_PRECEDENCE, meta };
+        let incoming = Incoming::plain(Kind::Control, RECEIPT_PRECEDENCE, meta);
         let lifetime = self.config.max_delay;
-        if self.custody.put(now, identity, &incoming, lifetime, bytes, None).is_err() {
+        if self.put(now, identity, &incoming, lifetime, bytes, None).is_err() {
             self.counters.add(Count::NoticesDropped);
         }
     }
@@ -99,30 +103,34 @@ impl<M: Medium> Gateway<M> {
     pub(super) fn offer_refused(
         &mut self,
         now: Instant,
-        key: ParcelKey,
+        branch: Branch,
         via: Via,
         reason: RefuseReason,
         retry: Duration,
     ) {
-        let Some(State::Offered { way: offered, .. }) = self.relay.state(key) else { return };
+        let key = branch.parcel;
+        let Some(State::Offered { way: offered, .. }) = self.relay.state(branch) else { return };
         if !via.carries(offered) {
             return;
         }
         self.counters.add(Count::OffersRefused);
         let Some((kind, _, meta)) = self.custody.meta(now, key) else { return };
+        if kind == Kind::Room {
+            return self.branch_refused(now, branch, offered, reason, retry);
+        }
         let why = match reason {
             // It has no rounds to raise: this way is tried.
             RefuseReason::PassedOn if kind == Kind::Control => Failure::NobodyListening,
             reason => Failure::Refused(reason, retry),
         };
-        if self.relay.failed(now, key, offered, why) {
-            self.raise(key, &meta);
+        if self.relay.failed(now, branch, offered, why) {
+            self.raise(now, key, &meta);
         }
     }
 
-    pub(super) fn raise(&mut self, key: ParcelKey, meta: &Meta) {
+    pub(super) fn raise(&mut self, now: Instant, key: ParcelKey, meta: &Meta) {
         let meta = Meta { raised: (meta.raised + 1) & 3, ..*meta };
-        if self.custody.queue_mut().note(Seq(key.0), &meta.encode()).is_err() {
+        if self.custody.note(now, key, &meta).is_err() {
             self.store_trouble();
         }
     }
@@ -140,8 +148,8 @@ impl<M: Medium> Gateway<M> {
         let over: alloc::vec::Vec<ParcelKey> = self.custody.queue().expired(now).map(|seq| ParcelKey(seq.0)).collect();
         for key in over {
             match self.custody.meta(now, key) {
-                Some((Kind::Claim, ..)) => self.claim_expired(now, key),
-                Some((Kind::Listens, ..)) => self.listens_expired(now, key),
+                Some((Kind::Claim, ..)) => self.claim_expired(now, key, dir),
+                Some((Kind::Listens, ..)) => self.listens_expired(now, key, dir),
                 Some((Kind::Debt, ..)) => self.debt_expired(now, key),
                 Some(_) | None => self.died(now, key, NoticeReason::Expired, dir),
             }
@@ -151,12 +159,16 @@ impl<M: Medium> Gateway<M> {
     /// A parcel ends undelivered: its sender is told, unless it was itself a receipt or housekeeping.
     pub(super) fn died(&mut self, now: Instant, key: ParcelKey, reason: NoticeReason, dir: &dyn Directory) {
         let known = self.custody.meta(now, key);
+        let unheard = self.is_unheard(key);
         self.gone(key);
         if !self.custody.finish(now, key, Fate::Died, self.config.max_delay) {
             self.host.expire_after = now + STORE_RETRY;
             return self.store_trouble();
         }
         if let Some((kind, identity, meta)) = known {
+            if kind == Kind::Room && !unheard {
+                return self.counters.add(Count::RoomParcelsEnded);
+            }
             self.report_death(now, kind, identity, meta.source, reason, dir);
         }
     }
@@ -176,7 +188,7 @@ impl<M: Medium> Gateway<M> {
             NoticeReason::Damaged => Count::ParcelsDamaged,
         });
         self.out.push_back(Output::Report(Report::Died { identity, reason }));
-        if kind != Kind::Message {
+        if !matches!(kind, Kind::Message | Kind::Room) {
             return;
         }
         let Some(key) = dir.link_key(source) else { return self.counters.add(Count::NoticesDropped) };

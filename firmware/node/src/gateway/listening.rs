@@ -2,8 +2,9 @@
 
 use super::custody::Creditor;
 use super::meta::{Fate, Incoming, Kind, Meta};
+use super::tell::What;
 use super::{Count, Gateway};
-use crate::io::{Directory, LinkId, StationKind};
+use crate::io::{Directory, LinkId, StationKind, UplinkId};
 use crate::limits::{DRAIN_RETRY, OUTDATED_RETRY};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -49,7 +50,11 @@ impl<M: Medium> Gateway<M> {
                 }
                 self.refuse(now, creditor, RefuseReason::Expired, OUTDATED_RETRY, dir);
             }
-            Some(ListensOutcome::Same | ListensOutcome::Older | ListensOutcome::Full) | None => {
+            Some(ListensOutcome::Older) => {
+                self.telling.tell(id, from, [(What::Listens, word.member)]);
+                self.listens_durable(now, Vec::from([creditor]), dir);
+            }
+            Some(ListensOutcome::Same | ListensOutcome::Full) | None => {
                 self.listens_durable(now, Vec::from([creditor]), dir);
             }
         }
@@ -73,7 +78,15 @@ impl<M: Medium> Gateway<M> {
         dir: &dyn Directory,
     ) -> Option<ListensOutcome> {
         if self.relay.listeners().weigh(&word) == ListensOutcome::Same {
+            let stored = self.listening.stored.get(&word.member).copied();
+            if stored.is_some_and(|key| self.is_half_over(now, key)) {
+                self.store_listens(now, word, None, dir);
+            }
             return Some(ListensOutcome::Same);
+        }
+        if dir.is_revoked(word.member) {
+            self.counters.add(Count::RefusedRevoked);
+            return None;
         }
         if dir.kind(word.member) != Some(StationKind::Member) {
             self.counters.add(Count::ListensNotAMember);
@@ -83,14 +96,18 @@ impl<M: Medium> Gateway<M> {
             self.counters.add(Count::ListensForged);
             return None;
         }
-        let outcome = self.relay.follow_listens(word);
+        let outcome = self.relay.follow_listens(now, word);
         match outcome {
             ListensOutcome::Newer { .. } => {
                 self.counters.add(Count::ListensAccepted);
                 self.store_listens(now, word, creditor, dir);
+                self.announce_listens(word.member, dir);
             }
             ListensOutcome::Same => {}
-            ListensOutcome::Older => self.counters.add(Count::ListensOld),
+            ListensOutcome::Older => {
+                self.counters.add(Count::ListensOld);
+                self.publish_listens(word.member, dir);
+            }
             ListensOutcome::Full => self.counters.add(Count::ListensFull),
         }
         Some(outcome)
@@ -110,8 +127,8 @@ impl<M: Medium> Gateway<M> {
             raised: 0,
             fate: Fate::Open,
         };
-        let incoming = Incoming { kind: Kind::Listens, precedence: Precedence::Routine, meta };
-        let put = self.custody.put(now, listens_identity(&word), &incoming, self.config.max_delay, bytes, creditor);
+        let incoming = Incoming::plain(Kind::Listens, Precedence::Routine, meta);
+        let put = self.put(now, listens_identity(&word), &incoming, self.config.max_delay, bytes, creditor);
         match put {
             Ok(seq) => {
                 if let Some(old) = self.listening.stored.insert(word.member, ParcelKey(seq.0)) {
@@ -135,7 +152,7 @@ impl<M: Medium> Gateway<M> {
         let body = self.custody.queue_mut().body(Seq(key.0));
         match body.ok().and_then(|b| Control::decode(&b).ok()) {
             Some(Control::Listens(word)) => {
-                self.relay.follow_listens(word);
+                self.relay.follow_listens(now, word);
                 if let Some(old) = self.listening.stored.insert(word.member, key) {
                     self.custody.finish(now, old, Fate::Died, Duration::ZERO);
                 }
@@ -144,12 +161,42 @@ impl<M: Medium> Gateway<M> {
         }
     }
 
-    pub(super) fn listens_expired(&mut self, now: Instant, key: ParcelKey) {
+    /// Makes a member's word known everywhere, if that is for us to do: while the member is attached here.
+    pub(super) fn announce_listens(&mut self, member: Index, dir: &dyn Directory) {
+        if self.publish_listens(member, dir) {
+            self.tell_neighbours(What::Listens, member);
+        }
+    }
+
+    /// Publishes it at all brokers; false where another gateway does.
+    fn publish_listens(&mut self, member: Index, dir: &dyn Directory) -> bool {
+        let here = self.relay.routes().get(member).is_some_and(|c| c.gateway == self.me);
+        let Some(word) = self.relay.listeners().get(member).copied().filter(|_| here) else { return false };
+        let uplinks: Vec<UplinkId> = self.uplinks.up().collect();
+        for uplink in uplinks {
+            self.uplink_listens(uplink, word, dir);
+        }
+        true
+    }
+
+    /// Those of these members whose word is known.
+    pub(super) fn listening_of(&self, members: &[Index]) -> impl Iterator<Item = Index> {
+        members.iter().copied().filter(|m| self.relay.listeners().get(*m).is_some())
+    }
+
+    pub(super) fn listens_expired(&mut self, now: Instant, key: ParcelKey, dir: &dyn Directory) {
         let member = self.custody.meta(now, key).map(|(_, _, meta)| meta.destination);
         self.custody.finish(now, key, Fate::Died, Duration::ZERO);
         if let Some(member) = member.filter(|m| self.listening.stored.get(m) == Some(&key)) {
             self.listening.stored.remove(&member);
-            self.relay.forget_listens(member);
+            let attached = self.relay.surroundings().attached_port(member).is_some();
+            match self.relay.listeners().get(member).copied().filter(|_| attached) {
+                Some(word) => {
+                    self.store_listens(now, word, None, dir);
+                    self.announce_listens(member, dir);
+                }
+                None => self.relay.forget_listens(now, member),
+            }
         }
     }
 }

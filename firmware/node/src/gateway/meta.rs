@@ -1,5 +1,6 @@
 //! What a gateway notes beside each parcel, in 18 bytes that stay in RAM and in the log (spec §65.2).
 
+use alloc::vec::Vec;
 use picket_relay::{Ingress, Known};
 use picket_wire::control::Token;
 use picket_wire::{Index, Precedence};
@@ -20,6 +21,8 @@ pub enum Kind {
     Debt = 5,
     /// A member's word of listening.
     Listens = 6,
+    /// An envelope for a room.
+    Room = 7,
 }
 
 impl Kind {
@@ -33,6 +36,7 @@ impl Kind {
             4 => Some(Self::Claim),
             5 => Some(Self::Debt),
             6 => Some(Self::Listens),
+            7 => Some(Self::Room),
             _ => None,
         }
     }
@@ -49,6 +53,8 @@ pub enum Fate {
     PassedOn,
     /// It died here.
     Died,
+    /// Everybody known had it, and its room was needed.
+    Shed,
 }
 
 /// The note.
@@ -90,6 +96,7 @@ impl Meta {
             Fate::Delivered(Some(_)) => 2,
             Fate::PassedOn => 3,
             Fate::Died => 4,
+            Fate::Shed => 5,
         };
         if let Fate::Delivered(Some(token)) = self.fate {
             out[8..16].copy_from_slice(&token);
@@ -114,6 +121,7 @@ impl Meta {
             2 => Fate::Delivered(Some(token)),
             3 => Fate::PassedOn,
             4 => Fate::Died,
+            5 => Fate::Shed,
             _ => return None,
         };
         Some(Self {
@@ -135,6 +143,8 @@ impl Meta {
             Fate::Delivered(token) => Known::Delivered(token),
             Fate::PassedOn => Known::PassedOn { from: self.ingress.from, round: self.round, hop_limit: self.hop_limit },
             Fate::Died => Known::Died,
+            // Whoever comes for it now may be offered it by whoever has it still.
+            Fate::Shed => Known::Fresh,
         }
     }
 
@@ -160,6 +170,62 @@ pub struct Incoming {
     pub precedence: Precedence,
     /// The note to keep.
     pub meta: Meta,
+    /// More to note of an envelope for a room.
+    pub room: Option<RoomNotes>,
+}
+
+impl Incoming {
+    /// A parcel that is not for a room.
+    pub const fn plain(kind: Kind, precedence: Precedence, meta: Meta) -> Self {
+        Self { kind, precedence, meta, room: None }
+    }
+
+    /// What is noted beside it.
+    pub fn notes(&self) -> Vec<u8> {
+        let mut out = self.meta.encode().to_vec();
+        if let Some(room) = &self.room {
+            out.extend(room.encode());
+        }
+        out
+    }
+}
+
+/// What is noted beside an envelope for a room (spec §65.2), so that a restart costs nobody a repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomNotes {
+    /// It came from a member: all gateways are ours to see to.
+    pub origin: bool,
+    /// Somebody took it.
+    pub taken: bool,
+    /// Stations that have it, or do not want it.
+    pub done: Vec<Index>,
+    /// Listeners that moved away before they had it.
+    pub moved: Vec<Index>,
+}
+
+/// Stations that can be noted: what the store keeps beside a parcel is 64 bytes. Others are offered it again after a
+/// restart, and know it.
+const STATIONS_NOTED: usize = 22;
+
+impl RoomNotes {
+    /// Origin 1 bit · taken 1 bit · number of the done 6 bits, then two bytes a station.
+    pub fn encode(&self) -> Vec<u8> {
+        let done = self.done.len().min(STATIONS_NOTED);
+        let flags = u8::from(self.origin) << 7 | u8::from(self.taken) << 6;
+        let stations = self.done.iter().take(done).chain(&self.moved).take(STATIONS_NOTED);
+        core::iter::once(flags | done as u8).chain(stations.flat_map(|s| s.0.to_be_bytes())).collect()
+    }
+
+    /// From what stands beside the parcel; nothing where nothing does.
+    pub fn decode(notes: &[u8]) -> Self {
+        let Some((flags, stations)) = notes.get(META_LEN..).and_then(<[u8]>::split_first) else {
+            return Self::default();
+        };
+        let (pairs, _) = stations.as_chunks::<2>();
+        let mut done: Vec<Index> = pairs.iter().map(|pair| Index(u16::from_be_bytes(*pair))).collect();
+        let moved = done.split_off(usize::from(flags & 0x3F).min(done.len()));
+        Self { origin: flags & 0x80 != 0, taken: flags & 0x40 != 0, done, moved }
+    }
 }
 
 #[cfg(test)]
@@ -168,8 +234,9 @@ mod tests {
 
     #[test]
     fn a_note_reads_back_whatever_its_fate() {
-        let fates = [Fate::Open, Fate::Delivered(None), Fate::Delivered(Some([9; 8])), Fate::PassedOn, Fate::Died];
-        for (fate, uplink) in fates.into_iter().zip([None, Some(0), Some(7), None, None]) {
+        let fates =
+            [Fate::Open, Fate::Delivered(None), Fate::Delivered(Some([9; 8])), Fate::PassedOn, Fate::Died, Fate::Shed];
+        for (fate, uplink) in fates.into_iter().zip([None, Some(0), Some(7), None, None, None]) {
             let meta = Meta {
                 destination: Index(0x1234),
                 source: Index(2),
@@ -183,5 +250,18 @@ mod tests {
             assert_eq!(meta.our_round(), 1);
         }
         assert_eq!(Meta::decode(&[0; 3]), None);
+    }
+
+    #[test]
+    fn notes_of_a_room_read_back_as_far_as_there_is_room_for_them() {
+        let stations = |range: core::ops::Range<u16>| range.map(Index).collect::<Vec<_>>();
+        let notes = RoomNotes { origin: true, taken: true, done: stations(1..6), moved: stations(9..11) };
+        let beside = |notes: &RoomNotes| [&[0; META_LEN][..], &notes.encode()].concat();
+        assert_eq!(RoomNotes::decode(&beside(&notes)), notes);
+        let many = RoomNotes { done: stations(1..90), ..notes };
+        assert!(beside(&many).len() <= picket_store::limits::MAX_META);
+        let read = RoomNotes::decode(&beside(&many));
+        assert_eq!((read.done, read.moved), (stations(1..23), Vec::new()));
+        assert_eq!(RoomNotes::decode(&[0; META_LEN]), RoomNotes::default());
     }
 }

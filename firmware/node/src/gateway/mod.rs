@@ -19,6 +19,7 @@ mod objects;
 mod ports;
 mod published;
 mod quality;
+mod rooms;
 mod status;
 mod tell;
 mod uplink;
@@ -246,6 +247,7 @@ impl<M: Medium> Gateway<M> {
                 (Some(Kind::Claim), Some(_)) => self.recover_claim(now, key),
                 (Some(Kind::Listens), Some(_)) => self.recover_listens(now, key),
                 (Some(Kind::Debt), Some(_)) => self.recover_debt(now, key, precedence),
+                (Some(Kind::Room), Some(meta)) => self.take_room(now, key, &meta, precedence),
                 (Some(Kind::Message | Kind::Housekeeping | Kind::Control), Some(meta)) => {
                     self.relay.take(now, key, meta.destination, meta.ingress, precedence);
                 }
@@ -345,6 +347,9 @@ mod listening_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod objects_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod room_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;

@@ -1,14 +1,15 @@
 //! What the operator sees.
 
-use super::meta::{Kind, Meta};
+use super::meta::Kind;
 use super::{Counters, Gateway};
 use crate::io::{Air, LinkId, UplinkId};
-use crate::operator::{LinkStatus, Queued};
+use crate::limits::WHY_BRANCHES;
+use crate::operator::{LinkStatus, Queued, RoomProgress};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use picket_relay::{ParcelKey, State, Wait, Way};
+use picket_relay::{Branch, ParcelKey, RoomParcel, State, Wait, Way};
 use picket_store::Medium;
 use picket_wire::control::Control;
 use picket_wire::time::{Duration, Instant};
@@ -18,7 +19,7 @@ impl<M: Medium> Gateway<M> {
     /// Parcels in custody.
     #[must_use]
     pub fn queued(&self) -> u64 {
-        self.relay.len() as u64
+        self.relay.parcels() as u64
     }
 
     /// Bytes of the store in use.
@@ -86,19 +87,58 @@ impl<M: Medium> Gateway<M> {
         }
         let id = match kind {
             Kind::Control => self.subject(key)?,
-            Kind::Message | Kind::Housekeeping | Kind::Claim | Kind::Listens | Kind::Debt => identity.id(),
+            Kind::Message | Kind::Housekeeping | Kind::Room | Kind::Claim | Kind::Listens | Kind::Debt => identity.id(),
         };
         let entry = self.custody.queue().entry(now, picket_store::Seq(key.0))?;
-        let state = self.relay.state(key);
+        let branches: Vec<Branch> = self.relay.branches(key).collect();
+        let offered = |b: &Branch| matches!(self.relay.state(*b), Some(State::Offered { .. }));
+        let since = branches.iter().filter_map(|b| self.relay.since(*b)).min();
+        let since = since.or_else(|| self.relay.room_parcel(key).map(|parcel| parcel.since));
         Some(Queued {
             id: id.to_string(),
             precedence: entry.precedence.name().to_string(),
-            age_s: self.relay.since(key).map_or(0, |at| now.since(at).as_secs()),
+            age_s: since.map_or(0, |at| now.since(at).as_secs()),
             lifetime_s: entry.remaining.as_secs(),
             bytes: u64::from(entry.bytes),
-            state: if matches!(state, Some(State::Offered { .. })) { "offered" } else { "held" }.to_string(),
-            why: self.why(now, state, &meta, entry.precedence, name_of),
+            state: if branches.iter().any(offered) { "offered" } else { "held" }.to_string(),
+            why: match self.relay.room_parcel(key) {
+                Some(room) => self.why_room(now, &branches, room, entry.precedence, name_of),
+                None => {
+                    let state = branches.first().and_then(|b| self.relay.state(*b));
+                    self.why(now, state, meta.destination, entry.precedence, name_of)
+                }
+            },
+            room: self.relay.room_parcel(key).map(|room| RoomProgress {
+                room: format!("{:04x}", room.room.0),
+                done: room.done.len() as u64,
+                pending: branches.len() as u64,
+            }),
         })
+    }
+
+    /// Why a parcel for a room is here: how many have it, and for each of the others why not; the first few.
+    fn why_room(
+        &self,
+        now: Instant,
+        branches: &[Branch],
+        room: &RoomParcel,
+        precedence: Precedence,
+        name_of: &dyn Fn(Index) -> String,
+    ) -> String {
+        let done = room.done.len();
+        let mut why = match branches.len() {
+            0 if done == 0 => "nobody who listens is known".to_string(),
+            0 => format!("all {done} have it; kept for those who come"),
+            open => format!("{done} of {} have it", done + open),
+        };
+        for branch in branches.iter().take(WHY_BRANCHES) {
+            let one = self.why(now, self.relay.state(*branch), branch.to, precedence, name_of);
+            why.push_str(&format!("; {}: {one}", name_of(branch.to)));
+        }
+        if branches.len() > WHY_BRANCHES {
+            why.push_str(&format!("; and {} more", branches.len() - WHY_BRANCHES));
+        }
+        why
     }
 
     /// The message a receipt or notice is about.
@@ -120,11 +160,11 @@ impl<M: Medium> Gateway<M> {
         &self,
         now: Instant,
         state: Option<State>,
-        meta: &Meta,
+        destination: Index,
         precedence: Precedence,
         name_of: &dyn Fn(Index) -> String,
     ) -> String {
-        let who = name_of(meta.destination);
+        let who = name_of(destination);
         let way = |way: Way| match way {
             Way::Attached { member, .. } => name_of(member),
             Way::Uplink(u) => format!("uplink {u}"),

@@ -1,4 +1,4 @@
-//! Telling neighbours on links where members are attached: each claim is offered to each gateway in earshot until it is
+//! Telling neighbours on links where members are attached and what they listen to: each word is offered to each gateway in earshot until it is
 //! acknowledged, so that a lost frame never leaves a former gateway waiting for a member who has moved (spec §65.4).
 
 use super::Gateway;
@@ -29,32 +29,50 @@ pub(super) struct Telling {
 struct Word {
     link: LinkId,
     gateway: Index,
+    what: What,
     member: Index,
+}
+
+/// What is told of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// Where it is attached.
+    Claim,
+    /// What it listens to.
+    Listens,
 }
 
 /// Handles of claims: apart from those of parcels, which are store sequence numbers.
 const CLAIM_OFFER: u64 = 1 << 63;
 
+/// Among these, handles of words of listening.
+const LISTENS_OFFER: u64 = 1 << 32;
+
 impl Word {
     const fn offer(self) -> OfferId {
-        OfferId(CLAIM_OFFER | (self.gateway.0 as u64) << 16 | self.member.0 as u64)
+        let what = match self.what {
+            What::Claim => 0,
+            What::Listens => LISTENS_OFFER,
+        };
+        OfferId(CLAIM_OFFER | what | (self.gateway.0 as u64) << 16 | self.member.0 as u64)
     }
 
     const fn of(link: LinkId, offer: OfferId) -> Self {
-        Self { link, gateway: Index((offer.0 >> 16) as u16), member: Index(offer.0 as u16) }
+        let what = if offer.0 & LISTENS_OFFER != 0 { What::Listens } else { What::Claim };
+        Self { link, gateway: Index((offer.0 >> 16) as u16), what, member: Index(offer.0 as u16) }
     }
 
     /// The last word there can be for the same neighbour.
     const fn last(self) -> Self {
-        Self { member: Index(u16::MAX), ..self }
+        Self { what: What::Listens, member: Index(u16::MAX), ..self }
     }
 }
 
 impl Telling {
-    /// These members' claims are news for a neighbour; a claim still on its way to it is replaced.
-    pub(super) fn tell(&mut self, link: LinkId, gateway: Index, members: impl IntoIterator<Item = Index>) {
-        for member in members {
-            let word = Word { link, gateway, member };
+    /// These members' words are news for a neighbour; one still on its way to it is replaced.
+    pub(super) fn tell(&mut self, link: LinkId, gateway: Index, words: impl IntoIterator<Item = (What, Index)>) {
+        for (what, member) in words {
+            let word = Word { link, gateway, what, member };
             self.take(word);
             self.ready.insert(word);
         }
@@ -70,7 +88,7 @@ impl Telling {
 
     /// A neighbour was heard: what it did not answer is offered again.
     pub(super) fn heard(&mut self, link: LinkId, gateway: Index) {
-        let first = Word { link, gateway, member: Index(0) };
+        let first = Word { link, gateway, what: What::Claim, member: Index(0) };
         while let Some(word) = self.silent.range(first..=first.last()).next().copied() {
             self.silent.remove(&word);
             self.ready.insert(word);
@@ -157,14 +175,17 @@ impl<M: Medium> Gateway<M> {
     }
 
     fn offer_claim(&mut self, now: Instant, word: Word) -> Told {
-        let Some(claim) = self.relay.routes().get(word.member).copied() else {
+        let message = match word.what {
+            What::Claim => self.relay.routes().get(word.member).copied().map(Control::Claim),
+            What::Listens => self.relay.listeners().get(word.member).copied().map(Control::Listens),
+        };
+        let Some(message) = message else {
             self.telling.take(word);
             return Told::Yes;
         };
         let allowed = |p: &&mut super::Port| self.emission.allows(p.air, picket_link::gate::Traffic::Presence);
         let port = self.ports.get_mut(&word.link).filter(|p| p.is_up()).filter(allowed);
         let Some(port) = port else { return Told::NoRoom };
-        let message = Control::Claim(claim);
         let mut buffer = [0; CONTROL_MAX];
         let (Some(identity), Ok(bytes)) = (message.parcel_identity(), message.encode(&mut buffer)) else {
             self.telling.take(word);
@@ -197,14 +218,16 @@ mod tests {
     #[test]
     fn a_word_stands_in_one_place_and_news_outlive_the_answer_to_old_ones() {
         let (link, gateway, member) = (LinkId(3), Index(0xFFF0), Index(0x1234));
-        let word = Word { link, gateway, member };
-        assert_eq!(Word::of(link, word.offer()), word);
+        let word = Word { link, gateway, what: What::Claim, member };
+        for word in [word, Word { what: What::Listens, ..word }] {
+            assert_eq!(Word::of(link, word.offer()), word);
+        }
         let mut telling = Telling::default();
-        telling.tell(link, gateway, [member]);
+        telling.tell(link, gateway, [(What::Claim, member)]);
         telling.take(word);
         telling.offered.insert(word, Instant(9));
         telling.deadlines.insert((Instant(9), word));
-        telling.tell(link, gateway, [member]);
+        telling.tell(link, gateway, [(What::Claim, member)]);
         assert_eq!((telling.next_wake(), telling.ready.len()), (None, 1));
         assert!(telling.answered(link, word.offer()));
         assert_eq!(telling.ready.len(), 1, "the newer claim is still to be told");

@@ -56,8 +56,11 @@ impl Rig {
     }
 
     pub(super) fn on(me: Index, medium: RamMedium, now: Instant) -> Self {
-        let config = GatewayConfig::default();
-        let gateway = Gateway::open(config, me, medium, QueueLimits::default(), now, None).unwrap();
+        Self::within(me, medium, now, QueueLimits::default())
+    }
+
+    pub(super) fn within(me: Index, medium: RamMedium, now: Instant, limits: QueueLimits) -> Self {
+        let gateway = Gateway::open(GatewayConfig::default(), me, medium, limits, now, None).unwrap();
         Self { gateway, dir: directory(me), now, out: Vec::new() }
     }
 

@@ -13,10 +13,10 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use picket_link::{Owed, ParcelKind};
-use picket_relay::{Failure, ParcelKey, Way};
+use picket_relay::{Branch, Failure, Goal, ParcelKey, Way};
 use picket_store::Medium;
 use picket_wire::Index;
-use picket_wire::control::{Claim, Control, RefuseReason, Token};
+use picket_wire::control::{Claim, Control, Listens, RefuseReason, Token};
 use picket_wire::frame::{Around, Body, FrameError, Head, Kind as FrameKind, Unmasked, ack_suffix};
 use picket_wire::keys::TopicKind;
 use picket_wire::limits::{CONTROL_MAX, FRAME_MAX, HOP_LEN, MAC_LEN};
@@ -71,16 +71,16 @@ impl Uplinks {
 
     /// A parcel is no longer offered here; a late PUBACK is ignored. Its custody may still be acknowledged late, so it
     /// stays among the offered until it is finished or the uplink reconnects.
-    pub(super) fn forget(&mut self, uplink: UplinkId, key: ParcelKey) {
+    pub(super) fn forget(&mut self, uplink: UplinkId, branch: Branch) {
         if let Some(uplink) = self.by_id.get_mut(&uplink) {
-            uplink.published.forget(key);
+            uplink.published.forget(branch);
         }
     }
 
     /// No word of others about this parcel counts any more.
     pub(super) fn finished(&mut self, key: ParcelKey) {
         for uplink in self.by_id.values_mut() {
-            uplink.published.remove(key);
+            uplink.published.remove_all(key);
         }
     }
 
@@ -99,6 +99,9 @@ impl<M: Medium> Gateway<M> {
         let here: Vec<Claim> = self.relay.routes().iter().filter(|c| c.gateway == self.me).copied().collect();
         for claim in here {
             self.uplink_claim(id, claim, dir);
+            if let Some(word) = self.relay.listeners().get(claim.member).copied() {
+                self.uplink_listens(id, word, dir);
+            }
         }
         self.relay.uplink_up(now, id.0);
     }
@@ -120,7 +123,8 @@ impl<M: Medium> Gateway<M> {
     /// What a gateway listens to: its own topic, every member's claim, and members attached here within D.
     fn subscribe(&mut self, id: UplinkId, dir: &dyn Directory) {
         let mut topics = alloc::vec![dir.net().topic_name(TopicKind::Gateway, self.me)];
-        topics.extend(dir.members().into_iter().map(|m| dir.net().topic_name(TopicKind::Claims, m)));
+        let of = |kind| dir.members().into_iter().map(move |m| dir.net().topic_name(kind, m));
+        topics.extend(of(TopicKind::Claims).chain(of(TopicKind::Listens)));
         let here = self.relay.routes().iter().filter(|c| c.gateway == self.me);
         topics.extend(here.map(|c| dir.net().topic_name(TopicKind::Member, c.member)));
         self.out.extend(topics.into_iter().map(|topic| Output::Subscribe(id, topic)));
@@ -144,10 +148,13 @@ impl<M: Medium> Gateway<M> {
             return false;
         }
         let Some(turn) = self.relay.turn(now, way) else { return false };
-        let key = turn.key;
-        let Some(parcel) = self.outgoing(now, key, way, dir) else { return true };
+        let branch = turn.branch;
+        let key = branch.parcel;
+        let Some(parcel) = self.outgoing(now, branch, way, dir) else { return true };
         self.relay.take_turn(way, turn, now + self.config.uplink_timeout);
-        let gateway = self.relay.routes().get(parcel.destination).map(|c| c.gateway);
+        // Only that gateway can answer for a branch to it; for a member any may that knows where it is.
+        let only = (self.relay.goal(branch) == Some(Goal::Gateway)).then_some(branch.to);
+        let gateway = only.or_else(|| self.relay.routes().get(parcel.destination).map(|c| c.gateway));
         let topic = match gateway {
             Some(gateway) => dir.net().topic_name(TopicKind::Gateway, gateway),
             None => dir.net().topic_name(TopicKind::Member, parcel.destination),
@@ -163,7 +170,7 @@ impl<M: Medium> Gateway<M> {
         };
         let publish = self.uplinks.publish_id();
         if let Some(uplink) = self.uplinks.by_id.get_mut(&id) {
-            uplink.published.insert(key, publish, &parcel);
+            uplink.published.insert(branch, publish, &parcel, only);
         }
         self.out.push_back(Output::Publish { uplink: id, publish, topic, payload, retain: false, expiry });
         true
@@ -180,10 +187,17 @@ impl<M: Medium> Gateway<M> {
     }
 
     pub(super) fn uplink_claim(&mut self, id: UplinkId, claim: Claim, dir: &dyn Directory) {
+        self.uplink_word(id, Control::Claim(claim), dir.net().topic_name(TopicKind::Claims, claim.member), dir);
+    }
+
+    pub(super) fn uplink_listens(&mut self, id: UplinkId, word: Listens, dir: &dyn Directory) {
+        self.uplink_word(id, Control::Listens(word), dir.net().topic_name(TopicKind::Listens, word.member), dir);
+    }
+
+    /// Publishes a member's word, kept for whoever subscribes later.
+    fn uplink_word(&mut self, id: UplinkId, message: Control, topic: [u8; 16], dir: &dyn Directory) {
         let mut buffer = [0; CONTROL_MAX];
-        let message = Control::Claim(claim);
         let Ok(body) = message.encode(&mut buffer) else { return };
-        let topic = dir.net().topic_name(TopicKind::Claims, claim.member);
         if let Some(payload) = self.broadcast_payload(FrameKind::Control, body, dir) {
             self.publish_answer(id, topic, payload, true, self.config.max_delay);
         }
@@ -401,7 +415,8 @@ impl<M: Medium> Gateway<M> {
             | Control::Poll { .. } => return Err(Count::UplinkGarbage),
         };
         let uplink = self.uplinks.by_id.entry(id).or_default();
-        let candidates = uplink.published.with_prefix(prefix);
+        let candidates = uplink.published.with_prefix(prefix).into_iter();
+        let candidates = candidates.filter(|(_, offer)| offer.only.is_none_or(|gateway| gateway == from));
         let publisher = from.0.to_be_bytes();
         for (key_of, offer) in candidates {
             let suffix = ack_suffix(&offer.identity, offer.hop_limit, offer.round);
@@ -417,7 +432,7 @@ impl<M: Medium> Gateway<M> {
         Err(Count::UplinkStaleAnswers)
     }
 
-    fn uplink_answer_for(&mut self, now: Instant, id: UplinkId, key: ParcelKey, message: Control, dir: &dyn Directory) {
+    fn uplink_answer_for(&mut self, now: Instant, id: UplinkId, key: Branch, message: Control, dir: &dyn Directory) {
         let finished = match message {
             Control::Ack { .. } => Some(None),
             Control::AckDelivered { token, .. } => Some(Some(token)),

@@ -1,7 +1,7 @@
 //! Whatever happens around a gateway, every parcel in custody stands in exactly one place, and nothing is forgotten.
 
 use super::*;
-use picket_wire::control::Signature;
+use picket_wire::control::{Claim, Signature};
 use proptest::prelude::*;
 
 const ME: Index = Index(100);
@@ -84,8 +84,11 @@ impl World {
                 }
             }
             Act::Fail(key, why) => {
-                if let Some(State::Offered { way, .. }) = r.state(ParcelKey(key)) {
-                    r.failed(now, ParcelKey(key), way, failure(why));
+                let branches: Vec<Branch> = r.branches(ParcelKey(key)).collect();
+                for branch in branches {
+                    if let Some(State::Offered { way, .. }) = r.state(branch) {
+                        r.failed(now, branch, way, failure(why));
+                    }
                 }
             }
             Act::PortUp(port) => r.port_up(now, port),
@@ -111,7 +114,10 @@ impl World {
 
     fn check(&self) {
         let r = &self.relay;
-        assert!(r.custody.keys().eq(self.expected.iter()), "custody is what was taken and not dropped");
+        assert!(
+            r.custody.keys().map(|b| &b.parcel).eq(self.expected.iter()),
+            "custody is what was taken and not dropped"
+        );
         let ready: usize = r.ready.values().map(BTreeSet::len).sum();
         let timed = r.timers.len();
         let still = r
@@ -130,7 +136,7 @@ impl World {
                 State::Held(Wait::Retry(at) | Wait::Refused(_, at)) => assert!(r.timers.contains(&(at, *key))),
                 State::Held(Wait::NoAttachment | Wait::Away | Wait::NoWay) => {}
             }
-            assert!(r.by_destination[&custody.destination].contains(key));
+            assert!(r.by_destination[&key.to].contains(key));
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use picket_wire::control::Claim;
 use picket_wire::control::Signature;
 
 const ME: Index = Index(100);
@@ -26,9 +27,13 @@ fn relay() -> Relay {
     relay
 }
 
-fn take(relay: &mut Relay, key: u64, precedence: Precedence) -> ParcelKey {
+fn take(relay: &mut Relay, key: u64, precedence: Precedence) -> Branch {
     relay.take(NOW, ParcelKey(key), BRAVO, Ingress { from: Index(1), uplink: None }, precedence);
-    ParcelKey(key)
+    of(key)
+}
+
+fn of(key: u64) -> Branch {
+    Branch { parcel: ParcelKey(key), to: BRAVO }
 }
 
 #[test]
@@ -86,7 +91,7 @@ fn precedence_decides_and_age_within_it() {
     take(&mut r, 2, Precedence::Flash);
     take(&mut r, 3, Precedence::Routine);
     take(&mut r, 4, Precedence::Override);
-    let order: Vec<u64> = core::iter::from_fn(|| r.next(UPLINK, after(9)).map(|k| k.0)).collect();
+    let order: Vec<u64> = core::iter::from_fn(|| r.next(UPLINK, after(9)).map(|k| k.parcel.0)).collect();
     assert_eq!(order, [4, 2, 1, 3]);
 }
 
@@ -138,8 +143,8 @@ fn a_dropped_parcel_leaves_nothing_behind() {
     let mut r = relay();
     let (a, b) = (take(&mut r, 1, Precedence::Routine), take(&mut r, 2, Precedence::Routine));
     r.next(UPLINK, after(15));
-    r.drop(a);
-    r.drop(b);
+    r.drop(a.parcel);
+    r.drop(b.parcel);
     assert_eq!(r.take_abandoned(), [(a, UPLINK)]);
     assert!(r.is_empty() && r.ready.is_empty() && r.timers.is_empty() && r.by_destination.is_empty());
 }
@@ -150,12 +155,12 @@ fn what_came_by_a_broker_or_neighbour_is_not_offered_back_there_unasked() {
     r.neighbour(NOW, 1, GW3);
     r.take(NOW, ParcelKey(1), BRAVO, Ingress { from: GW2, uplink: Some(0) }, Precedence::Routine);
     let only = Way::Neighbour { port: 1, gateway: GW3 };
-    assert_eq!(r.state(ParcelKey(1)), Some(State::Ready(only)));
+    assert_eq!(r.state(of(1)), Some(State::Ready(only)));
     r.next(only, after(9));
-    r.failed(NOW, ParcelKey(1), only, Failure::TimedOut);
-    assert_eq!(r.state(ParcelKey(1)), Some(State::Held(Wait::NoAttachment)));
+    r.failed(NOW, of(1), only, Failure::TimedOut);
+    assert_eq!(r.state(of(1)), Some(State::Held(Wait::NoAttachment)));
     r.follow(NOW, claim(GW2, 1));
-    assert_eq!(r.state(ParcelKey(1)), Some(State::Ready(UPLINK)), "the member is there: back it goes");
+    assert_eq!(r.state(of(1)), Some(State::Ready(UPLINK)), "the member is there: back it goes");
 }
 
 #[test]
@@ -208,26 +213,26 @@ fn a_port_on_which_nobody_is_known_moves_nothing_and_one_with_a_neighbour_does()
 fn what_has_waited_long_gets_one_turn_in_eight_and_flash_waits_for_nobody() {
     let mut r = relay();
     r.follow(NOW, claim(GW2, 1));
-    let old: Vec<ParcelKey> = (1..=3).map(|key| take(&mut r, key, Precedence::Deferred)).collect();
+    let old: Vec<Branch> = (1..=3).map(|key| take(&mut r, key, Precedence::Deferred)).collect();
     for key in 100..200 {
         take(&mut r, key, Precedence::Priority);
     }
-    let turns = |r: &mut Relay, now: Instant, count: usize| -> Vec<ParcelKey> {
+    let turns = |r: &mut Relay, now: Instant, count: usize| -> Vec<Branch> {
         let step = |r: &mut Relay| {
             let turn = r.turn(now, UPLINK).unwrap();
             r.take_turn(UPLINK, turn, after(100_000));
             turn
         };
-        (0..count).map(|_| step(r)).map(|turn| turn.key).collect()
+        (0..count).map(|_| step(r)).map(|turn| turn.branch).collect()
     };
     assert!(turns(&mut r, after(60), 20).iter().all(|key| !old.contains(key)), "nothing has aged yet");
     let later = NOW + AGED_AFTER;
-    let aged: Vec<ParcelKey> = turns(&mut r, later, 24).into_iter().filter(|key| old.contains(key)).collect();
+    let aged: Vec<Branch> = turns(&mut r, later, 24).into_iter().filter(|key| old.contains(key)).collect();
     assert_eq!(aged, old, "oldest first, one in eight");
     take(&mut r, 4, Precedence::Routine);
     for key in 200..220 {
         take(&mut r, key, Precedence::Flash);
     }
     let flash = turns(&mut r, later + AGED_AFTER, 20);
-    assert!(flash.iter().all(|key| key.0 >= 200), "{flash:?}");
+    assert!(flash.iter().all(|key| key.parcel.0 >= 200), "{flash:?}");
 }
