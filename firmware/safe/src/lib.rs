@@ -8,7 +8,7 @@
 //! - [`disk`]: the few operations of a file system that the two need, so that tests can cut the power at each.
 //! - [`sealed`]: small files under the data key.
 //! - [`deadman`]: how long nobody has given a sign of life.
-//! - [`line`]: a switch outside that asks for a wipe.
+//! - [`mod@line`]: a switch outside that asks for a wipe.
 //! - [`tpm`]: the half of a wrapping key that a TPM holds.
 //! - [`stop`]: ends the process that holds a device at this moment.
 //! - [`locked`] and [`harden`]: memory that is neither swapped nor dumped.

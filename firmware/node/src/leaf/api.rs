@@ -24,10 +24,10 @@ pub struct Parcel {
 /// What the leaf asks of its owner or tells it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Put these bytes on the medium, then call [`Leaf::sent`].
+    /// Put these bytes on the medium, then call [`crate::leaf::Leaf::sent`].
     Transmit(Emission),
     /// Sign a claim to be attached to this gateway, with a sequence higher than any before, durable before it is used;
-    /// give it to [`Leaf::claim`].
+    /// give it to [`crate::leaf::Leaf::claim`].
     WantClaim {
         /// The gateway.
         gateway: Index,
@@ -39,7 +39,7 @@ pub enum Outcome {
         sequence: u32,
     },
     /// The gateway knows a word of ours about rooms that is not the one we told it, nor older: the owner verifies it,
-    /// and gives [`Leaf::listens`] one of a higher sequence.
+    /// and gives [`crate::leaf::Leaf::listens`] one of a higher sequence.
     ListensKnown(Listens),
     /// Attached: parcels may be offered.
     Attached {
@@ -66,7 +66,7 @@ pub enum Outcome {
         /// Why.
         because: Lost,
     },
-    /// A parcel arrived from a gateway: answer with [`Leaf::acknowledge`] or [`Leaf::refuse`].
+    /// A parcel arrived from a gateway: answer with [`crate::leaf::Leaf::acknowledge`] or [`crate::leaf::Leaf::refuse`].
     Arrived(Arrival),
     /// The gateway took custody, or had already.
     Accepted {
