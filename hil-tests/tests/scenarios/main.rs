@@ -16,6 +16,7 @@ mod outages;
 mod privacy;
 mod provisioned;
 mod revocation;
+mod rooms;
 mod stores;
 mod verified;
 mod world;
