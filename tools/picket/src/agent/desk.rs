@@ -308,7 +308,14 @@ impl Desk {
         }
     }
 
-    /// Attached → drained → idle, as the endpoint is. New work makes idle drained again, silently.
+    /// Answers what made work. How far we are goes first: who waits for idle must not take the idle of before for it, and
+    /// end before the work has left.
+    fn answer_work(&mut self, client: ClientId, reply: Reply) {
+        self.settle_reach();
+        self.clients.answer(client, reply);
+    }
+
+    /// Attached → drained → idle, as the endpoint is. New work makes idle drained again.
     fn settle_reach(&mut self) {
         let Some(gateway) = self.endpoint.attached() else { return };
         let name = self.endpoint.name_of(gateway);
@@ -377,7 +384,7 @@ impl Desk {
             }
             Request::MarkRead(id) => {
                 self.endpoint.mark_read(now, message_id(&id)?).map_err(refusals::mark_read)?;
-                self.clients.answer(client, Reply::Marked);
+                self.answer_work(client, Reply::Marked);
             }
             Request::Sent => {
                 let sent = self.endpoint.sent(now).map_err(vault::failure)?;
@@ -394,11 +401,11 @@ impl Desk {
             }
             Request::Room(asked) => {
                 let rooms = rooms::act(&mut self.endpoint, &self.trust, now, asked)?;
-                self.clients.answer(client, Reply::Rooms { rooms, more: false });
+                self.answer_work(client, Reply::Rooms { rooms, more: false });
             }
             Request::Renew => {
                 let told = self.endpoint.renew(self.clock.now(), &mut dice).map_err(vault::failure)?;
-                self.clients.answer(client, Reply::Renewed(told));
+                self.answer_work(client, Reply::Renewed(told));
             }
             Request::Roster(path) => {
                 let reply = self.import(Path::new(&path))?;

@@ -24,7 +24,7 @@ pub async fn room(command: RoomCommand, out: Output) -> Result<Exit, Failure> {
 
 async fn run(session: &mut Session, request: RoomRequest, done: Option<String>, out: &Output) -> Result<Exit, Failure> {
     let began = Instant::now();
-    if done.is_none() {
+    if done.is_none() || matches!(request, RoomRequest::Join(_)) {
         // What waits for us may be an invitation.
         let end = from_now(limits::CUSTODY_TRY);
         await_reach(session, Aim::Drained, began, Some(end), |reply| note(reply, out)).await?;
