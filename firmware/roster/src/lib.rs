@@ -60,7 +60,7 @@ pub mod tree;
 mod verify;
 
 #[cfg(feature = "authority")]
-pub use authority::{AuthorityKey, DraftError, Extended, ExtendError, RosterDraft};
+pub use authority::{AuthorityKey, DraftError, ExtendError, Extended, RosterDraft};
 pub use claim::{sign_claim, sign_listens, verify_claim, verify_listens};
 pub use codec::{DecodeError, NoRoom};
 pub use device::{DeviceRequest, DeviceSecrets, EpochSeeds};

@@ -16,9 +16,9 @@ mod upgrade;
 mod window;
 
 pub use error::RosterError;
-pub use layout::{Padding, check_roster_format};
 #[cfg(feature = "authority")]
 pub(crate) use layout::delay_fits;
+pub use layout::{Padding, check_roster_format};
 pub use upgrade::{Upgrade, UpgradeError, upgrade};
 #[cfg(feature = "authority")]
 pub(crate) use window::Window;

@@ -2,9 +2,7 @@
 
 use super::revocation::{check_revokers, read_revoked};
 use super::window::check_windows;
-use super::{
-    KEYS, MISSION, POLICY, REVOKED, REVOKERS, RosterError, SIGNATURE_LEN, STATIONS, TIMES, WINDOWS,
-};
+use super::{KEYS, MISSION, POLICY, REVOKED, REVOKERS, RosterError, SIGNATURE_LEN, STATIONS, TIMES, WINDOWS};
 use crate::codec::{DecodeError, Reader, Sections, skip_unknown};
 use crate::file::{self, HEADER_LEN};
 use crate::keys::PublicKey;

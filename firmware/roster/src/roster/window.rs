@@ -46,7 +46,8 @@ pub(super) fn check_windows(body: &[u8], table: &[u8]) -> Result<(), DecodeError
         last = window.index.0;
         // Both tables ascend: one walk finds all.
         let found = stations.find_map(|s| Station::read(s).ok().filter(|s| s.index >= window.index));
-        let station = found.filter(|s| s.index == window.index && s.kind == Kind::Member).ok_or(DecodeError::Indices)?;
+        let station =
+            found.filter(|s| s.index == window.index && s.kind == Kind::Member).ok_or(DecodeError::Indices)?;
         let says_something = window.from > station.first_epoch || window.replaced > 0;
         let overflow = window.from.checked_add(u32::from(station.epochs)).is_none();
         if window.from < station.first_epoch || !says_something || overflow {
