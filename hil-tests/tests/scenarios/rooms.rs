@@ -118,9 +118,8 @@ fn a_revoked_member_is_out_of_its_rooms_at_once_and_the_others_go_on() {
 
     let refused = mallory.send_room("ops", &["--order", "--wait", "custody", "--timeout", "20s", "i am still here"]);
     assert_ne!(refused.end.code, 0, "{:?}", refused.lines);
-    let texts = |member: &Member| -> Vec<Value> {
-        member.inbox().expect(0).lines.into_iter().map(|m| m["text"].clone()).collect()
-    };
+    let texts =
+        |member: &Member| -> Vec<Value> { member.inbox().lines.into_iter().map(|m| m["text"].clone()).collect() };
     assert!(!texts(&mallory).contains(&"without mallory".into()));
     for member in [&alpha, &bravo] {
         assert!(!texts(member).contains(&"i am still here".into()));

@@ -34,6 +34,7 @@ impl<V: Vault> Endpoint<V> {
     /// [`RoomError`].
     pub fn room_create(&mut self, now: Instant, draft: &RoomDraft, random: &mut dyn Random) -> Result<(), RoomError> {
         self.turn(now, random);
+        self.takes_part()?;
         if self.rooms.all.len() >= ROOMS_MAX {
             return Err(RoomError::TooMany);
         }

@@ -128,8 +128,14 @@ impl<V: Vault> Endpoint<V> {
         }
     }
 
+    /// A revoked device is in no room any more (spec S-45.11-1).
+    fn takes_part(&self) -> Result<(), RoomError> {
+        if self.home.revoked { Err(crate::error::ComposeError::Revoked.into()) } else { Ok(()) }
+    }
+
     /// A room by its name, or by its index in hex.
     fn find_room(&self, name: &str) -> Result<RoomId, RoomError> {
+        self.takes_part()?;
         let is = |room: &&Room| room.state.name() == name || alloc::format!("{:04x}", room.state.index.0) == name;
         let mut found = self.rooms.all.values().filter(is);
         match (found.next(), found.next()) {

@@ -13,6 +13,9 @@ use picket_wire::time::Instant;
 impl<V: Vault> Endpoint<V> {
     /// Brings the rooms up to the epoch and the roster in force, and attests what is due.
     pub(crate) fn rooms_upkeep(&mut self, now: Instant, random: &mut dyn Random) -> Result<(), VaultError> {
+        if self.home.revoked {
+            return Ok(());
+        }
         self.rooms_follow(now, random)?;
         self.attest_all(now, random)
     }

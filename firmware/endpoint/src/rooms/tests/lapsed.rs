@@ -186,7 +186,7 @@ fn nobody_takes_over_while_a_moderator_is_left_nor_out_of_turn() {
     net.room(&[C, D, A, B]);
     net.with(C, |e, now, random| e.room_promote(now, "ops", "delta", random)).unwrap();
     net.settle();
-    let mut seizes = |net: &mut Net, at: usize| {
+    let seizes = |net: &mut Net, at: usize| {
         let id = *net.devices[at].rooms.all.keys().next().unwrap();
         let acts = [super::super::records::Act::Promote(net.mission.indices[at])];
         net.with(at, |e, now, random| e.room_change(now, id, &acts, random)).unwrap();
@@ -236,6 +236,23 @@ fn an_invitation_into_a_lapsed_room_is_seen_as_such() {
     assert!(net.devices[B].rooms()[0].lapsed);
     net.join(B);
     assert!(matches!(net.say(B, "?", true), Err(RoomError::Lapsed { .. })));
+}
+
+#[test]
+fn a_revoked_device_does_nothing_in_rooms_any_more() {
+    let mut net = Net::new(40);
+    net.room(&[A, C]);
+    net.say(C, "not attested yet", false).unwrap();
+    net.settle();
+    let object = net.revocation(&[C]);
+    let told = net.with(C, |e, now, _| e.import_revocation(now, object.clone()));
+    assert_eq!(told, Err(crate::ObjectError::Revoked));
+    let revoked = RoomError::Compose(crate::ComposeError::Revoked);
+    assert_eq!(net.say(C, "?", true), Err(revoked.clone()));
+    let left = net.with(C, |e, now, random| e.room_leave(now, "ops", random));
+    assert_eq!(left, Err(revoked));
+    net.pass(Duration::from_secs(61));
+    assert_eq!(net.air, []);
 }
 
 /// The power goes at each commit of a moderator that hears of a revocation; afterwards all is as if it had not.
