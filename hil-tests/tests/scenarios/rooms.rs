@@ -81,7 +81,7 @@ fn three_members_talk_in_a_room_and_one_who_is_removed_hears_nothing_more() {
 #[test]
 fn a_revoked_member_is_out_of_its_rooms_at_once_and_the_others_go_on() {
     let name = "a_revoked_member_is_out_of_its_rooms";
-    let mut rig = Rig::new(name, &["alpha", "bravo", "mallory"], &["gw1", "gw2"]);
+    let rig = Rig::new(name, &["alpha", "bravo", "mallory"], &["gw1", "gw2"]);
     let broker = rig.broker();
     let gw1 = rig.gateway(Plan::new("gw1").uplink(&broker));
     let gw2 = rig.gateway(Plan::new("gw2").key("link_timeout = \"10s\"").uplink(&broker));
