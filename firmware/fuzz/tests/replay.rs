@@ -105,6 +105,9 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("wire_control", "vector", "wire-control.json", "/controls", &["hex"][..]),
         ("wire_control", "refused", "wire-errors.json", "/controls", &["hex"][..]),
         ("roster_formats", "vector", "roster.json", "", &["hex", "file"][..]),
+        ("extension_formats", "request", "extension.json", "/requests", &["hex"][..]),
+        ("extension_formats", "pending", "extension.json", "/pending", &["hex"][..]),
+        ("roster_formats", "extended", "extension.json", "/rosters", &["hex"][..]),
         ("provision_formats", "sealed", "provision.json", "/sealed", &["hex"][..]),
         ("provision_formats", "audit", "provision.json", "/audit", &["log", "head"][..]),
     ];
