@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "scenarios")]
     quick: bool,
     /// Only the long proofs: the symbolic models (`prove`), what depends on secrets (`constant-time`), and two hundred
-    /// histories of devices that crash (about ten minutes, three of them to install Verifpal)
+    /// histories of devices that crash (six minutes, three of them to install Verifpal)
     #[arg(long, conflicts_with_all = ["scenarios", "quick", "seed", "filter"])]
     proofs: bool,
     /// Only tests whose name contains this
