@@ -21,6 +21,7 @@ pub mod broker;
 pub mod certs;
 pub mod gateway;
 pub mod member;
+pub mod memory;
 pub mod netns;
 pub mod process;
 pub mod programs;

@@ -124,5 +124,12 @@ pub const ATTEST_PAUSE: Duration = Duration::from_secs(60);
 /// A moderator is asked for a room's keys at most once in this time.
 pub const ROOM_ASK_EVERY: Duration = Duration::from_secs(60);
 
+/// After a member was revoked its room's moderators act in turn, by index, this long after each other: the first may be
+/// away. Whoever may not act asks as often.
+pub const ROOM_TURN: Duration = Duration::from_secs(600);
+
+/// When a vault did not take what follows from a roster, it is tried again.
+pub const ROOM_FOLLOW_RETRY: Duration = Duration::from_secs(10);
+
 /// What a message under keys we lack is asked to wait.
 pub const ROOM_KEY_RETRY: Duration = Duration::from_secs(60);

@@ -18,6 +18,7 @@ use crate::{notify, tls};
 use picket_node::gate::Emcon;
 use picket_node::operator::{Reply, Request, Status, UplinkStatus};
 use picket_node::{EmissionConfig, Gateway, GatewayConfig, Input, Output, Report, UplinkId};
+use picket_safe::{heap, stack};
 use picket_shell::clock::Clock;
 use picket_shell::medium::FileMedium;
 use picket_shell::port::{self, Event};
@@ -88,14 +89,17 @@ pub fn prepare(config: &Config) -> Result<Ready, StartError> {
 /// # Errors
 /// [`StartError`]; once it serves, nothing ends it but a signal.
 pub fn run(config: Config, emcon: Option<Emcon>) -> Result<(), StartError> {
-    let ready = prepare(&config)?;
+    let ready = heap::within(|| prepare(&config))?;
+    stack::scrub();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(NAME_LOOKUPS)
         .thread_stack_size(256 * 1024)
         .build()
         .map_err(StartError::System)?;
-    let outcome = runtime.block_on(serve(config, ready, emcon));
+    // The daemon lies in the future that serves it, with the keys of the hop.
+    let serving = heap::within(|| Box::pin(serve(config, ready, emcon)));
+    let outcome = runtime.block_on(serving);
     runtime.shutdown_timeout(FAREWELL);
     outcome
 }

@@ -5,6 +5,7 @@ use picket_gateway::config::{self, Config};
 use picket_gateway::daemon;
 use picket_gateway::keys::{self, Wrap};
 use picket_node::gate::Emcon;
+use picket_safe::{harden, heap, stack};
 use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -74,19 +75,29 @@ enum Command {
     Config,
 }
 
+#[global_allocator]
+static HEAP: heap::SecretHeap = heap::SecretHeap;
+
 fn main() -> ExitCode {
     // Before any secret is read.
-    if let Err(warning) = picket_safe::harden::process() {
+    if let Err(warning) = harden::process() {
         let _ = writeln!(stderr(), "picketd: {warning}"); // without stderr there is nobody to tell
     }
+    match heap::prepare().and_then(|()| stack::on_locked(command)) {
+        Ok(exit) => exit,
+        Err(e) => refuse(1, &format!("no memory to work in: {e}; free some and start again")),
+    }
+}
+
+fn command() -> ExitCode {
     let cli = Cli::parse();
     let Run { config, emcon, import_keyfill, wrap, zeroize, yes } = cli.run;
     match (cli.command, config) {
         (Some(Command::Config), _) => print(&config::reference::print()),
-        (Some(Command::Check { file }), _) => check(&file),
-        (None, Some(file)) if zeroize => end(&file, yes),
+        (Some(Command::Check { file }), _) => heap::within(|| check(&file)),
+        (None, Some(file)) if zeroize => heap::within(|| end(&file, yes)),
         (None, Some(file)) => match import_keyfill {
-            Some(keyfill) => import(&file, &keyfill, wrap.parse().unwrap_or(Wrap::File)),
+            Some(keyfill) => heap::within(|| import(&file, &keyfill, wrap.parse().unwrap_or(Wrap::File))),
             None => run(&file, emcon),
         },
         (None, None) => refuse(2, &"name a configuration: picketd --config FILE (picketd --help explains)"),

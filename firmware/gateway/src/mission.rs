@@ -9,6 +9,7 @@ use picket_roster::{
     AgreementSecret, Keyfill, KeyfillError, Kind, Revoke, Roster, RosterError, Upgrade, UpgradeError, upgrade,
     verify_claim, verify_listens,
 };
+use picket_safe::heap;
 use picket_safe::locked::Locked;
 use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
@@ -288,7 +289,7 @@ impl Mission {
     /// # Errors
     /// [`RevocationError`]; nothing changed then, unless this gateway is itself revoked.
     pub fn revoke(&mut self, object: &[u8]) -> Result<u8, RevocationError> {
-        self.network.revoke(self.me, object, &mut self.roster)?;
+        heap::within(|| self.network.revoke(self.me, object, &mut self.roster))?;
         self.by_low = by_low(&self.roster, self.me);
         self.link_keys.get_mut().clear();
         Ok(self.network.net.generation)
@@ -344,7 +345,8 @@ impl Keyring for Mission {
         self.by_low.get(&low).cloned().unwrap_or_default()
     }
     fn link_key(&self, peer: Index) -> Option<LinkKey> {
-        self.link_keys.borrow_mut().entry(peer).or_insert_with(|| self.make_link_key(peer, self.generation())).clone()
+        let make = || heap::within(|| self.make_link_key(peer, self.generation()));
+        heap::within(|| self.link_keys.borrow_mut().entry(peer).or_insert_with(make).clone())
     }
     fn earlier(&self) -> Option<(&NetKeys, &Mask)> {
         self.network.earlier.as_ref().map(|(net, mask)| (net, mask))

@@ -11,7 +11,7 @@
 //! - [`mod@line`]: a switch outside that asks for a wipe.
 //! - [`tpm`]: the half of a wrapping key that a TPM holds.
 //! - [`stop`]: ends the process that holds a device at this moment.
-//! - [`locked`] and [`harden`]: memory that is neither swapped nor dumped.
+//! - [`locked`], [`heap`], [`stack`] and [`harden`]: memory that is neither swapped nor dumped.
 //!
 //! No clock and no randomness of its own: both are arguments.
 
@@ -19,11 +19,13 @@ mod cost;
 pub mod deadman;
 pub mod disk;
 pub mod harden;
+pub mod heap;
 pub mod limits;
 pub mod line;
 pub mod locked;
 pub mod sealed;
 pub mod slots;
+pub mod stack;
 pub mod stop;
 pub mod tpm;
 pub mod wipe;

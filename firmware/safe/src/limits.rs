@@ -39,3 +39,14 @@ pub const WARNING_MAX_MS: u64 = 86_400_000;
 
 /// Readings of a line that must agree before it counts: contacts bounce, and a wipe cannot be taken back.
 pub const LINE_READINGS: u8 = 3;
+
+/// The heap for secrets. A member's sessions, rooms and records of messages are some hundred KiB; with the stack it
+/// stays below the 8 MiB that systems let a process lock.
+pub const HEAP: usize = 3 << 20;
+/// Larger allocations are content and rosters. The largest with keys in it is the state of the task that holds a home.
+pub const HEAP_ALLOCATION_MAX: usize = 128 << 10;
+/// A program's stack: what its main thread would have.
+pub const STACK: usize = 8 << 20;
+/// As much of it is locked, from where the program begins: more than an unoptimised build goes down, several times what
+/// a release build does.
+pub const STACK_LOCKED: usize = 4 << 20;

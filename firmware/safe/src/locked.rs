@@ -4,7 +4,7 @@
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, MlockFlags, ProtFlags, madvise, mlock, mlock_with, mmap_anonymous, munmap};
 use std::io;
 use zeroize::Zeroize;
 
@@ -12,6 +12,8 @@ const PAGE: usize = 4096;
 
 /// Whether any page could not be locked in this process.
 static UNLOCKED: AtomicBool = AtomicBool::new(false);
+/// Whether the heap for secrets was ever full in this process, so that some went elsewhere.
+static OVERFULL: AtomicBool = AtomicBool::new(false);
 
 /// A value in pages of its own.
 ///
@@ -34,7 +36,32 @@ pub const NOT_LOCKED: &str = "memory_not_locked: pages with keys could not be lo
 /// The warning, if any page of this process could not be locked.
 #[must_use]
 pub fn warning() -> Option<&'static str> {
-    UNLOCKED.load(Ordering::Relaxed).then_some(NOT_LOCKED)
+    (is_unlocked() || OVERFULL.load(Ordering::Relaxed)).then_some(NOT_LOCKED)
+}
+
+pub(crate) fn is_unlocked() -> bool {
+    UNLOCKED.load(Ordering::Relaxed)
+}
+
+/// Notes that the heap for secrets is full.
+pub(crate) fn overfull() {
+    OVERFULL.store(true, Ordering::Relaxed);
+}
+
+/// Locks each page of a range once it is used, and leaves the range out of core files. The range is the caller's own, and
+/// mapped; a page in part counts as a whole.
+#[allow(unsafe_code)]
+pub(crate) fn lock_when_used(low: *mut u8, bytes: usize) {
+    let begin = low.map_addr(|a| a - a % PAGE);
+    let bytes = (low.addr() + bytes).next_multiple_of(PAGE) - begin.addr();
+    // SAFETY: locking changes nothing that is read or written; a range that is not mapped is refused.
+    if unsafe { mlock_with(begin.cast(), bytes, MlockFlags::ONFAULT) }.is_err() {
+        UNLOCKED.store(true, Ordering::Relaxed);
+    }
+    for advice in [Advice::LinuxDontDump, Advice::LinuxNoHugepage] {
+        // SAFETY: neither advice changes what is read or written.
+        let _ = unsafe { madvise(begin.cast(), bytes, advice) }; // core dumps are off as well; large pages cost memory only
+    }
 }
 
 #[allow(unsafe_code)]
@@ -124,7 +151,7 @@ mod tests {
     #[test]
     fn a_secret_lies_in_locked_pages_and_they_are_given_back() {
         let secrets: Vec<_> = (0..4).map(|n| Locked::new([n as u8; 5000]).unwrap()).collect();
-        assert!(warning().is_some() || locked_kib() >= 32, "four values of two pages each");
+        assert!(is_unlocked() || locked_kib() >= 32, "four values of two pages each");
         assert!(secrets.iter().enumerate().all(|(n, s)| s.iter().all(|b| usize::from(*b) == n)));
         assert_eq!(format!("{:?}", secrets[0]), "Locked(..)");
     }

@@ -16,7 +16,7 @@ fn picket(rig: &Rig, args: &[&str]) -> Finished {
 }
 
 /// Revokes `name` and hands the revocation to one gateway. Its length.
-fn revoke(rig: &Rig, name: &str, generation: u8, to: &Gateway) -> u64 {
+pub fn revoke(rig: &Rig, name: &str, generation: u8, to: &Gateway) -> u64 {
     let mission = rig.path("m");
     let done = picket(rig, &["mission", "revoke", mission.to_str().unwrap(), name]);
     assert_eq!(done.code, 0, "{}", done.err);
@@ -27,7 +27,8 @@ fn revoke(rig: &Rig, name: &str, generation: u8, to: &Gateway) -> u64 {
     std::fs::metadata(&object).unwrap().len() - 10
 }
 
-fn await_objects(gateway: &Gateway, n: u64) {
+/// Waits until so many objects are in force there.
+pub fn await_objects(gateway: &Gateway, n: u64) {
     wait::until(&format!("{} to have the revocation", gateway.name()), Duration::from_secs(60), || {
         (gateway.counter("objects_accepted") >= n).then_some(())
     });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hil_tests::{Member, Plan, Rig, wait};
 use serde_json::Value;
 
+use crate::revocation::{await_objects, revoke};
 use crate::world::{FAST, half_duplex};
 
 const SOON: Duration = Duration::from_secs(90);
@@ -75,4 +76,53 @@ fn three_members_talk_in_a_room_and_one_who_is_removed_hears_nothing_more() {
     await_message(&bravo, "without charlie", |m| m["trust"] == "signed");
     charlie.send_room("ops", &["--order", "i am still here"]).expect(2);
     assert!(charlie.inbox().expect(0).lines.iter().all(|m| m["text"] != "without charlie"));
+}
+
+#[test]
+fn a_revoked_member_is_out_of_its_rooms_at_once_and_the_others_go_on() {
+    let name = "a_revoked_member_is_out_of_its_rooms";
+    let rig = Rig::new(name, &["alpha", "bravo", "mallory"], &["gw1", "gw2"]);
+    let broker = rig.broker();
+    let gw1 = rig.gateway(Plan::new("gw1").uplink(&broker));
+    let gw2 = rig.gateway(Plan::new("gw2").key("link_timeout = \"10s\"").uplink(&broker));
+    for gateway in [&gw1, &gw2] {
+        gateway.await_uplink("up", wait::PROMPT);
+    }
+    let (alpha, bravo, mallory) =
+        (rig.member("alpha", "gw1"), rig.member("bravo", "gw2"), rig.member("mallory", "gw2"));
+    let _at_alpha = alpha.follow();
+    alpha.room(&["create", "ops"]).expect(0);
+    for member in [&bravo, &mallory] {
+        alpha.room(&["invite", "ops", member.name()]).expect(0);
+        await_room(member, "invited", |r| r["name"] == "ops" && r["joined"] == false);
+        member.room(&["join", "ops"]).expect(0);
+    }
+    let members = |r: &Value, n: usize| r["members"].as_array().is_some_and(|m| m.len() == n);
+    await_room(&bravo, "three members", |r| members(r, 3));
+    mallory.send_room("ops", &["--order", "while i may"]).expect(0);
+    for member in [&alpha, &bravo] {
+        await_message(member, "while i may", |m| m["trust"] == "signed");
+    }
+
+    rig.note("mallory's device is captured; no new roster is handed out");
+    revoke(&rig, "mallory", 1, &gw2);
+    for gateway in [&gw1, &gw2] {
+        await_objects(gateway, 1);
+    }
+    await_room(&alpha, "mallory is out", |r| members(r, 2) && r["lapsed"] == false);
+    await_room(&bravo, "mallory is out", |r| members(r, 2) && r["lapsed"] == false);
+    alpha.send_room("ops", &["--order", "without mallory"]).expect(0);
+    await_message(&bravo, "without mallory", |m| m["trust"] == "signed");
+    bravo.send_room("ops", &["--order", "roger"]).expect(0);
+    await_message(&alpha, "roger", |m| m["trust"] == "signed");
+
+    let refused = mallory.send_room("ops", &["--order", "--wait", "custody", "--timeout", "20s", "i am still here"]);
+    assert_ne!(refused.end.code, 0, "{:?}", refused.lines);
+    let texts =
+        |member: &Member| -> Vec<Value> { member.inbox().lines.into_iter().map(|m| m["text"].clone()).collect() };
+    assert!(!texts(&mallory).contains(&"without mallory".into()));
+    for member in [&alpha, &bravo] {
+        assert!(!texts(member).contains(&"i am still here".into()));
+        assert!(texts(member).contains(&"while i may".into()), "what was shown stays");
+    }
 }

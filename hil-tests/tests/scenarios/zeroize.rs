@@ -6,7 +6,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use hil_tests::programs::program;
-use hil_tests::{Gateway, Plan, Rig, wait};
+use hil_tests::{Gateway, Plan, Rig, memory, skip, wait};
+use picket::home::Home;
+use picket::passphrase::Source;
 
 use crate::world::ByBroker;
 
@@ -243,11 +245,12 @@ fn no_secret_is_in_a_log_a_command_line_a_temporary_file_or_a_core() {
         let limits = String::from_utf8(of("limits")).unwrap();
         let core: Vec<&str> = limits.lines().find(|l| l.starts_with("Max core")).unwrap().split_whitespace().collect();
         assert_eq!(core[4..6], ["0", "0"], "{name}: core files are forbidden");
-        let locked = status.lines().find(|l| l.starts_with("VmLck:")).unwrap().to_owned();
-        let kib: u64 = locked.split_whitespace().nth(1).unwrap().parse().unwrap();
         let all: String = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap().to_owned();
         let all: u64 = all.split_whitespace().nth(1).unwrap().parse().unwrap();
-        assert!(kib > 0 && kib < all / 2, "{name}: the pages with secrets, not all of them: {kib} of {all} KiB");
+        let pages = String::from_utf8(of("smaps")).unwrap();
+        let kib = |line: &str| line.strip_prefix("Locked:")?.split_whitespace().next()?.parse::<u64>().ok();
+        let locked: u64 = pages.lines().filter_map(kib).sum();
+        assert!(locked > 0 && locked < all / 2, "{name}: where keys may be, not all of it: {locked} of {all} KiB");
         for file in ["cmdline", "environ"] {
             let bytes = of(file);
             assert!(
@@ -271,4 +274,49 @@ fn no_secret_is_in_a_log_a_command_line_a_temporary_file_or_a_core() {
     let mut wanted = secrets;
     wanted.push(planted.as_bytes().to_vec());
     nowhere(&wanted, &places);
+}
+
+/// Keys of a member as its home has them: its own, the pairing secret, and what it shares with its first peer.
+fn keys_of(home: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut state = Home::unlock(home, &Source { file: None }).unwrap().open_alone().unwrap().state;
+    let mut value = |name: &str| state.get(name.as_bytes()).unwrap().unwrap().to_vec();
+    let (secrets, pairing) = (value("e/d"), value("e/g"));
+    let placed = value(&format!("e/p{}", "\0\u{2}"));
+    let key = |name: &str, bytes: &[u8]| (name.to_owned(), bytes.to_vec());
+    vec![
+        key("IS", &secrets[10..42]),
+        key("IK", &secrets[42..74]),
+        key("a seed of an epoch", &secrets[secrets.len() - 32..]),
+        key("pairing secret", &pairing[pairing.len() - 32..]),
+        key("pre-shared key", &placed[placed.len() - 32..]),
+    ]
+}
+
+/// K-75.6-2, K-75.6-4: wherever a key lies in a running program, and wherever moving and growing has left a copy of it,
+/// the page is locked and left out of core files.
+#[test]
+fn every_copy_of_a_key_in_memory_is_in_locked_pages() {
+    const NAME: &str = "every_copy_of_a_key_in_memory_is_in_locked_pages";
+    if !skip::is_root() {
+        return skip::skip(NAME, "looking at another process's memory needs root");
+    }
+    let world = ByBroker::new(NAME);
+    let gateways = secrets_of(&std::fs::read(world.rig.mission("gw1.keyfill")).unwrap());
+    let names = ["network key", "gateway's IS", "gateway's IK"];
+    let gateways: Vec<_> = names.map(str::to_owned).into_iter().zip(gateways).collect();
+    let mut members = keys_of(&world.rig.mission("alpha"));
+    members.push(gateways[0].clone());
+    let (alpha, bravo) = (world.rig.member("alpha", "gw1"), world.rig.member("bravo", "gw2"));
+    let (mut at_alpha, mut at_bravo) = (alpha.follow(), bravo.follow());
+    alpha.send_with("bravo", &["--wait", "delivered", "one way"]).expect(0);
+    at_bravo.text("one way", wait::PROMPT);
+    bravo.send_with("alpha", &["--wait", "delivered", "and back"]).expect(0);
+    at_alpha.text("and back", wait::PROMPT);
+
+    for (pid, keys, least) in [(at_alpha.id(), &members, "IS"), (world.gw1.id(), &gateways, "gateway's IK")] {
+        let found = memory::search(pid, keys);
+        assert!(found.iter().any(|f| f.what == least), "the search finds what is there: {found:?}");
+        let open: Vec<_> = found.iter().filter(|f| !f.kept).collect();
+        assert!(open.is_empty(), "{open:#?}");
+    }
 }

@@ -116,6 +116,10 @@ pub struct RoomRow {
     pub lifetime_s: u64,
     /// Most members.
     pub most: u8,
+    /// Somebody has its keys who is of the mission no more: nobody writes there until they are changed.
+    pub lapsed: bool,
+    /// Who changes them then; null when nobody is left who could.
+    pub keeper: Option<String>,
     /// Its members, by index.
     pub members: Vec<RoomMemberRow>,
     /// What must not happen and did, oldest first.
@@ -133,7 +137,8 @@ pub struct RoomMemberRow {
     pub retention: bool,
     /// Whether it joined; null where only a moderator knows.
     pub joined: Option<bool>,
-    /// Whether its keys were compared: `unverified`, `verified`, `changed`, or `own`.
+    /// Whether its keys were compared: `unverified`, `verified`, `changed`, or `own`; `gone` of one who
+    /// is of the mission no more.
     pub key: String,
 }
 

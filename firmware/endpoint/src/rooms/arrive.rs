@@ -5,7 +5,7 @@ use super::view::{RoomError, RoomEvent};
 use crate::batch::Batch;
 use crate::endpoint::Endpoint;
 use crate::io::Random;
-use crate::limits::{NOT_YET_RETRY, ROOM_ASK_EVERY, ROOM_KEYS_MAX, ROOMS_MAX};
+use crate::limits::{NOT_YET_RETRY, ROOM_ASK_EVERY, ROOMS_MAX};
 use crate::receive::Answer;
 use crate::rooms::manage::Owes;
 use crate::vault::{Vault, VaultError};
@@ -73,7 +73,8 @@ impl<V: Vault> Endpoint<V> {
             alarms: Vec::new(),
         };
         let mut room = Room { state, record };
-        keys.iter().for_each(|k| room.add_key(k, ROOM_KEYS_MAX));
+        keys.iter().for_each(|k| room.add_key(k));
+        self.rooms.upto = (None, 0, 0);
         self.tell_room(&room, RoomEvent::Invited { by: from });
         self.put_room(now, room, batch, Owes::new(), None)?;
         Ok(Answer::Taken(None))
@@ -93,8 +94,7 @@ impl<V: Vault> Endpoint<V> {
     ) -> Result<Answer, VaultError> {
         let by = state.signer;
         if bytes == room.record.signed {
-            let lacking: Vec<&RoomKey> = keys.iter().filter(|k| room.key(k.generation).is_none()).collect();
-            lacking.into_iter().for_each(|key| room.add_key(key, ROOM_KEYS_MAX));
+            keys.iter().for_each(|key| room.add_key(key));
             self.put_room(now, room, batch, Owes::new(), None)?;
             return Ok(Answer::Taken(None));
         }
@@ -103,10 +103,10 @@ impl<V: Vault> Endpoint<V> {
             self.put_room(now, room, batch, Owes::new(), None)?;
             return Ok(Answer::Taken(None));
         }
-        if state.rank() <= room.state.rank() {
-            return self.room_refused(now, batch);
+        if state.rank() <= room.state.rank() && !self.mends(&room, &state, keys) {
+            return self.overruled(now, room, by, keys, batch);
         }
-        if !room.state.moderates(by) {
+        if !room.state.moderates(by) && !self.keepers(&room, None).contains(&by) {
             // Made a moderator by a state that has not come yet, perhaps: the gateway keeps it a while.
             let waits = self.wait_for_key(envelope);
             return if waits {
@@ -126,6 +126,23 @@ impl<V: Vault> Endpoint<V> {
         Ok(Answer::Taken(None))
     }
 
+    /// A state that does not stand. What was sealed under its keys meanwhile is still read, as under keys that are known to
+    /// somebody who must not know them.
+    fn overruled(
+        &mut self,
+        now: Instant,
+        mut room: Room,
+        by: Index,
+        keys: &[RoomKey],
+        batch: Batch,
+    ) -> Result<Answer, VaultError> {
+        if !room.state.moderates(by) || !keys.iter().fold(false, |new, key| room.add_spare_key(key) | new) {
+            return self.room_refused(now, batch);
+        }
+        self.put_room(now, room, batch, Owes::new(), None)?;
+        Ok(Answer::Taken(None))
+    }
+
     fn take_state(
         &mut self,
         now: Instant,
@@ -136,9 +153,11 @@ impl<V: Vault> Endpoint<V> {
     ) -> Result<(), VaultError> {
         let removed = room.state.seats.iter().any(|s| state.role(s.index).is_none());
         room.record.keys.iter_mut().for_each(|k| k.exposed |= removed);
-        for key in keys {
-            room.add_key(key, ROOM_KEYS_MAX);
-        }
+        keys.iter().for_each(|key| room.add_key(key));
+        // Another moderator's keys may be of the same generation: our chain was under the former ones.
+        self.rooms.senders.remove(&state.id);
+        self.rooms.lapsed.remove(&state.id);
+        self.rooms.upto = (None, 0, 0);
         room.record.signed = bytes.to_vec();
         room.record.present.retain(|i| state.role(*i).is_some());
         room.record.acts.clear();
@@ -204,7 +223,7 @@ impl<V: Vault> Endpoint<V> {
                 self.put_room(now, room, batch, owes.into_iter().collect(), Some(next))?;
             }
             RoomWord::Left => {
-                let first = self.acts_first(&room, Some(from));
+                let first = self.keepers(&room, Some(from)).first() == Some(&self.me());
                 self.home.commit(now, self.home.record.clone(), batch)?;
                 if first {
                     self.act_again(now, &Some((id, [Act::Remove(from)].to_vec())), random)?;
@@ -221,7 +240,8 @@ impl<V: Vault> Endpoint<V> {
         }
         let Some(room) = self.rooms.all.get(&id).cloned() else { return Ok(()) };
         let me = self.me();
-        let Some(moderator) = room.state.moderators().find(|m| *m != me && self.stands(*m)) else { return Ok(()) };
+        let keepers = self.keepers(&room, None);
+        let Some(moderator) = keepers.into_iter().find(|m| *m != me) else { return Ok(()) };
         self.rooms.asked.insert(id, now);
         let (mut batch, mut next) = (Batch::default(), self.home.record.clone());
         let body = picket_seal::Body::RoomWord { room: id, word: RoomWord::Ask };

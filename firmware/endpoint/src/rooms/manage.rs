@@ -7,7 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::home::Record;
 use crate::io::{Event, Random};
 use crate::keys;
-use crate::limits::{HOP_LIMIT, ROOM_ALARMS_MAX, ROOM_KEYS_MAX, ROOMS_MAX};
+use crate::limits::{HOP_LIMIT, ROOM_ALARMS_MAX, ROOMS_MAX};
 use crate::records::{OwedRecord, encode};
 use crate::rooms::RoomEvent;
 use crate::sessions::{Letter, SealFail};
@@ -34,6 +34,7 @@ impl<V: Vault> Endpoint<V> {
     /// [`RoomError`].
     pub fn room_create(&mut self, now: Instant, draft: &RoomDraft, random: &mut dyn Random) -> Result<(), RoomError> {
         self.turn(now, random);
+        self.takes_part()?;
         if self.rooms.all.len() >= ROOMS_MAX {
             return Err(RoomError::TooMany);
         }
@@ -66,7 +67,7 @@ impl<V: Vault> Endpoint<V> {
             alarms: Vec::new(),
         };
         let mut room = Room { state, record };
-        room.add_key(&RoomKey { generation: room.state.generation, secret }, ROOM_KEYS_MAX);
+        room.add_key(&RoomKey { generation: room.state.generation, secret });
         let id = room.state.id;
         self.put_room(now, room, Batch::default(), Owes::new(), None)?;
         self.listen_to_rooms(now)?;
@@ -141,6 +142,7 @@ impl<V: Vault> Endpoint<V> {
         let id = self.find_room(room)?;
         let Some(mut room) = self.rooms.all.get(&id).cloned().filter(|r| !r.record.joined) else { return Ok(()) };
         room.record.joined = true;
+        self.rooms.upto = (None, 0, 0);
         self.tell_moderators(now, room, RoomWord::Joined, random)?;
         Ok(self.listen_to_rooms(now)?)
     }
@@ -200,7 +202,7 @@ impl<V: Vault> Endpoint<V> {
             room.state.generation = room.state.generation.saturating_add(1);
             room.record.keys.iter_mut().for_each(|k| k.exposed |= !removed.is_empty());
             let secret = RoomSecret::new(epoch, *fresh);
-            room.add_key(&RoomKey { generation: room.state.generation, secret }, ROOM_KEYS_MAX);
+            room.add_key(&RoomKey { generation: room.state.generation, secret });
         }
         room.record.signed = self.sign(&room.state)?;
         room.record.acts = acts.to_vec();
@@ -312,6 +314,7 @@ impl<V: Vault> Endpoint<V> {
         self.home.vault.purge();
         self.rooms.all.remove(&id);
         self.rooms.senders.remove(&id);
+        self.rooms.lapsed.remove(&id);
         match self.listen_to_rooms(now) {
             Ok(()) | Err(crate::listen::ListenError::Rooms(_) | crate::listen::ListenError::Exhausted) => Ok(()),
             Err(crate::listen::ListenError::Vault(e)) => Err(e),

@@ -1,6 +1,7 @@
 //! Rooms (spec §45): who is in them, their keys, and which message is whose.
 
 mod arrive;
+mod lapsed;
 mod manage;
 mod receive;
 mod records;
@@ -20,14 +21,14 @@ use crate::vault::{Vault, VaultError};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use picket_roster::Kind;
+use lapsed::Lapse;
 use picket_seal::room::{Role, RoomId, RoomSender};
 use picket_wire::time::Instant;
 use picket_wire::{Index, MessageId};
 use records::{Note, Room};
 
 /// All rooms of a home.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rooms {
     all: BTreeMap<RoomId, Room>,
     /// Our chains. In memory only: opened again, a home begins others.
@@ -35,8 +36,26 @@ pub(crate) struct Rooms {
     notes: BTreeMap<MessageId, Note>,
     /// When a moderator was last asked for a room's keys.
     asked: BTreeMap<RoomId, Instant>,
-    /// Epoch and roster that the rooms are brought up to.
-    upto: (Option<u32>, u32),
+    /// Rooms with members who are of the mission no more.
+    lapsed: BTreeMap<RoomId, Lapse>,
+    /// Epoch, roster and revocations that the rooms are brought up to.
+    upto: (Option<u32>, u32, u8),
+    /// When that is tried again.
+    retry: Instant,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            all: BTreeMap::new(),
+            senders: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            lapsed: BTreeMap::new(),
+            upto: (None, 0, 0),
+            retry: Instant::ZERO,
+        }
+    }
 }
 
 impl Rooms {
@@ -84,12 +103,14 @@ impl<V: Vault> Endpoint<V> {
             name: self.name_of(seat.index),
             moderator: seat.role == Role::Moderator,
             retention: state.policy.retention == Some(seat.index),
+            gone: !self.stands(seat.index),
             joined: if seat.index == self.me() {
                 Some(room.record.joined)
             } else {
                 told.then(|| seat.role == Role::Moderator || room.record.present.contains(&seat.index))
             },
         });
+        let lapsed = self.gone_of(room).next().is_some();
         let alarms =
             room.record.alarms.iter().map(|a| RoomAlarm { from: self.name_of(a.from), forged: a.forged, at: a.at });
         RoomView {
@@ -102,11 +123,19 @@ impl<V: Vault> Endpoint<V> {
             most: state.policy.most,
             members: members.collect(),
             alarms: alarms.collect(),
+            keeper: lapsed.then(|| self.keepers(room, None).first().map(|k| self.name_of(*k))).flatten(),
+            lapsed,
         }
+    }
+
+    /// A revoked device is in no room any more (spec S-45.11-1).
+    fn takes_part(&self) -> Result<(), RoomError> {
+        if self.home.revoked { Err(crate::error::ComposeError::Revoked.into()) } else { Ok(()) }
     }
 
     /// A room by its name, or by its index in hex.
     fn find_room(&self, name: &str) -> Result<RoomId, RoomError> {
+        self.takes_part()?;
         let is = |room: &&Room| room.state.name() == name || alloc::format!("{:04x}", room.state.index.0) == name;
         let mut found = self.rooms.all.values().filter(is);
         match (found.next(), found.next()) {
@@ -114,17 +143,5 @@ impl<V: Vault> Endpoint<V> {
             (None, _) => Err(RoomError::Unknown { name: name.to_string() }),
             (Some(_), Some(_)) => Err(RoomError::Ambiguous { name: name.to_string() }),
         }
-    }
-
-    /// Whether a member is one of the mission.
-    fn stands(&self, index: Index) -> bool {
-        self.home.roster.station(index).is_some_and(|s| s.kind == Kind::Member)
-    }
-
-    /// Whether it is on us to change a room's keys: of its moderators who are still of the mission ours is the lowest
-    /// index, `but` left out.
-    fn acts_first(&self, room: &Room, but: Option<Index>) -> bool {
-        let mut moderators = room.state.moderators().filter(|m| Some(*m) != but && self.stands(*m));
-        room.record.joined && moderators.next() == Some(self.me())
     }
 }

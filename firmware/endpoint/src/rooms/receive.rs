@@ -247,7 +247,7 @@ impl<V: Vault> Endpoint<V> {
     ) -> Result<Answer, VaultError> {
         let (header, id) = (envelope.header(), envelope.identity().id());
         let chain = *opened.chain.id();
-        let exposed = room.key(chain.generation).is_none_or(|k| k.exposed);
+        let exposed = self.is_exposed(room, chain.generation);
         let trust = match opened.settled {
             Settled::Signed => Trust::Signed,
             Settled::Confirmed => Trust::Confirmed,
@@ -348,7 +348,8 @@ impl<V: Vault> Endpoint<V> {
             return Ok((chain.id() == id).then_some((u64::from_be_bytes(*seen), chain)));
         }
         let siblings = self.home.scan(&keys::room_sender(id.index, id.epoch, id.sender))?.len();
-        let key = room.key(id.generation).filter(|_| siblings < ROOM_CHAINS_MAX);
+        // Where moderators acted at once there may be several keys of a generation: which is its, its first message tells.
+        let key = room.only_key(id.generation).filter(|_| siblings < ROOM_CHAINS_MAX);
         let chain = key.and_then(|k| RoomReceiver::begin(&k.secret(), *id).ok());
         Ok(chain.map(|chain| (self.home.record.position, chain)))
     }

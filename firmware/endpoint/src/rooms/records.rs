@@ -1,6 +1,7 @@
 //! What the vault holds about rooms (spec §45.10), in postcard.
 
 use crate::clock::Age;
+use crate::limits::ROOM_KEYS_MAX;
 use crate::message::{Trust, optional_wall};
 use crate::vault::VaultError;
 use alloc::vec::Vec;
@@ -105,6 +106,19 @@ impl KeyRecord {
         Self { generation: key.generation, epoch: secret.epoch(), key: *secret.to_bytes(), exposed: false }
     }
 
+    fn spare(key: &RoomKey) -> Self {
+        let mut record = Self::new(key);
+        record.exposed = true;
+        record
+    }
+
+    /// Whether it is this key, at whichever epoch both serve.
+    fn is(&self, key: &RoomKey) -> bool {
+        let epoch = self.epoch.max(key.secret.epoch());
+        self.generation == key.generation
+            && matches!((self.secret().at(epoch), key.secret.at(epoch)), (Ok(a), Ok(b)) if a == b)
+    }
+
     pub(crate) const fn secret(&self) -> RoomSecret {
         RoomSecret::new(self.epoch, self.key)
     }
@@ -168,12 +182,38 @@ impl Room {
         self.record.keys.iter().rev().find(|k| k.generation == generation)
     }
 
-    /// Takes a key in; where there are too many the oldest goes.
-    pub(crate) fn add_key(&mut self, key: &RoomKey, most: usize) {
-        self.record.keys.retain(|k| k.generation != key.generation);
-        self.record.keys.push(KeyRecord::new(key));
-        self.record.keys.sort_by_key(|k| k.generation);
-        let over = self.record.keys.len().saturating_sub(most);
+    /// The key of a generation, if there is just one: moderators who act at once draw one each.
+    pub(crate) fn only_key(&self, generation: u32) -> Option<&KeyRecord> {
+        let mut keys = self.record.keys.iter().filter(|k| k.generation == generation);
+        keys.next().filter(|_| keys.next().is_none())
+    }
+
+    /// Whether it is held already.
+    pub(crate) fn holds(&self, key: &RoomKey) -> bool {
+        self.record.keys.iter().any(|k| k.is(key))
+    }
+
+    /// Takes a key in that comes with the state in force; where there are too many the oldest goes.
+    pub(crate) fn add_key(&mut self, key: &RoomKey) {
+        let held = self.record.keys.iter().position(|k| k.is(key)).map(|at| self.record.keys.remove(at));
+        let after = self.record.keys.partition_point(|k| k.generation <= key.generation);
+        self.put_key(after, held.unwrap_or_else(|| KeyRecord::new(key)));
+    }
+
+    /// Takes a key in that came with a state that does not stand: for reading what was sealed under it, no more. Whether it
+    /// is new.
+    pub(crate) fn add_spare_key(&mut self, key: &RoomKey) -> bool {
+        if self.holds(key) {
+            return false;
+        }
+        let before = self.record.keys.partition_point(|k| k.generation < key.generation);
+        self.put_key(before, KeyRecord::spare(key));
+        true
+    }
+
+    fn put_key(&mut self, at: usize, key: KeyRecord) {
+        self.record.keys.insert(at, key);
+        let over = self.record.keys.len().saturating_sub(ROOM_KEYS_MAX);
         self.record.keys.drain(..over);
     }
 }

@@ -45,7 +45,7 @@ impl<V: Vault> Endpoint<V> {
     ) -> Result<MessageId, RoomError> {
         self.turn(now, random);
         let id = self.find_room(&message.room)?;
-        let mut room = self.rooms.all.get(&id).filter(|r| r.record.joined).cloned().ok_or(RoomError::NotJoined)?;
+        let mut room = self.unlapsed(now, id, random)?;
         check_content(&message.content)?;
         let lifetime = self.room_lifetime(&room, message)?;
         let (messages, bytes) = self.desk.outbox();

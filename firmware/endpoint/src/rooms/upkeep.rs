@@ -1,8 +1,5 @@
-//! What rooms owe to time and to the roster: keys of epochs that are over go, members who left the mission go, what was
-//! said is attested (spec §45.3, §45.10).
+//! What rooms owe to time: keys of epochs that are over go, what was said is attested (spec §45.3, §45.10).
 
-use super::records::Act;
-use super::view::RoomError;
 use crate::batch::Batch;
 use crate::endpoint::Endpoint;
 use crate::io::Random;
@@ -10,29 +7,26 @@ use crate::keys;
 use crate::records::encode;
 use crate::vault::{Vault, VaultError};
 use alloc::vec::Vec;
-use picket_seal::room::RoomId;
 use picket_wire::MessageId;
 use picket_wire::time::Instant;
 
 impl<V: Vault> Endpoint<V> {
     /// Brings the rooms up to the epoch and the roster in force, and attests what is due.
     pub(crate) fn rooms_upkeep(&mut self, now: Instant, random: &mut dyn Random) -> Result<(), VaultError> {
-        let upto = (self.home.record.epoch, self.home.roster.version());
-        if self.rooms.upto != upto {
-            self.rooms_forget(now)?;
-            self.rooms_follow_roster(now, random)?;
-            self.rooms.upto = upto;
+        if self.home.revoked {
+            return Ok(());
         }
+        self.rooms_follow(now, random)?;
         self.attest_all(now, random)
     }
 
     /// When that has something to do.
     pub(crate) fn rooms_due(&self) -> Option<Instant> {
-        self.next_attest()
+        [self.next_attest(), self.lapse_due()].into_iter().flatten().min()
     }
 
     /// Secrets move on to the oldest live epoch; chains of those before go, and notes of messages that are gone.
-    fn rooms_forget(&mut self, now: Instant) -> Result<(), VaultError> {
+    pub(super) fn rooms_forget(&mut self, now: Instant) -> Result<(), VaultError> {
         let Some(epoch) = self.home.record.epoch else { return Ok(()) };
         let oldest = self.home.roster.oldest_live(epoch);
         let mut batch = Batch::default();
@@ -59,26 +53,6 @@ impl<V: Vault> Endpoint<V> {
         self.rooms.all = all;
         for id in gone {
             self.rooms.notes.remove(&id);
-        }
-        Ok(())
-    }
-
-    /// Whoever the roster lists no more is in no room: the first of the moderators left changes the keys. All others
-    /// refuse its messages at once.
-    fn rooms_follow_roster(&mut self, now: Instant, random: &mut dyn Random) -> Result<(), VaultError> {
-        let mut gone: Vec<(RoomId, Vec<Act>)> = Vec::new();
-        for room in self.rooms.all.values().filter(|r| self.acts_first(r, None)) {
-            let acts: Vec<Act> =
-                room.state.seats.iter().map(|s| s.index).filter(|i| !self.stands(*i)).map(Act::Remove).collect();
-            if !acts.is_empty() {
-                gone.push((room.state.id, acts));
-            }
-        }
-        for (id, acts) in gone {
-            // Refused for another reason there is no epoch yet: done when there is one.
-            if let Err(RoomError::Vault(e)) = self.room_change(now, id, &acts, random) {
-                return Err(e);
-            }
         }
         Ok(())
     }

@@ -62,6 +62,10 @@ pub struct RoomView {
     pub members: Vec<RoomMember>,
     /// What must not happen and did, oldest first.
     pub alarms: Vec<RoomAlarm>,
+    /// Somebody has its keys who is of the mission no more: nobody writes there until they are changed.
+    pub lapsed: bool,
+    /// Who is to change them then; `None`: nobody is left who could.
+    pub keeper: Option<String>,
 }
 
 /// A member of a room.
@@ -75,6 +79,8 @@ pub struct RoomMember {
     pub moderator: bool,
     /// Keeps what is said.
     pub retention: bool,
+    /// Of the mission no more, revoked or off the roster: nothing of it is shown.
+    pub gone: bool,
     /// Whether it has joined, as far as a moderator was told; `None`: not ours to know.
     pub joined: Option<bool>,
 }
@@ -107,6 +113,16 @@ pub enum RoomEvent {
     Removed {
         /// Who removed us.
         by: Index,
+    },
+    /// Members are of the mission no more, revoked or off the roster. Nothing of them is shown, and nobody writes to the
+    /// room until its keys are changed.
+    Lapsed {
+        /// They.
+        gone: Vec<Index>,
+        /// Who changes the keys; `None`: nobody is left.
+        keeper: Option<Index>,
+        /// It is no moderator yet: no moderator is left, and it takes over.
+        heir: bool,
     },
     /// A member takes part now.
     Joined {
@@ -177,6 +193,13 @@ pub enum RoomError {
     LastModerator,
     /// Its keys are not here: a moderator is asked for them.
     NoKeys,
+    /// Its keys are known to members who are of the mission no more, and are to be changed by another.
+    Lapsed {
+        /// They.
+        gone: Vec<String>,
+        /// Who changes them; it is asked to. `None`: nobody is left who could.
+        keeper: Option<String>,
+    },
     /// The lifetime is above the room's.
     TtlTooLong {
         /// The longest allowed.
@@ -214,6 +237,18 @@ impl fmt::Display for RoomError {
             Self::NoKeys => {
                 f.write_str("the room's keys are not here yet; a moderator is asked for them: try again later")
             }
+            Self::Lapsed { gone, keeper: Some(keeper) } => write!(
+                f,
+                "the keys of this room are known to {}, of the mission no more; {keeper} changes them and is asked to: try \
+                 again soon, or make a new room: `picket room create`",
+                gone.join(", ")
+            ),
+            Self::Lapsed { gone, keeper: None } => write!(
+                f,
+                "the keys of this room are known to {}, of the mission no more, and nobody is left to change them: make a \
+                 new room: `picket room create`",
+                gone.join(", ")
+            ),
             Self::TtlTooLong { max } => write!(f, "messages of this room live {} s at most", max.as_secs()),
             Self::Compose(e) => e.fmt(f),
             Self::Vault(e) => e.fmt(f),

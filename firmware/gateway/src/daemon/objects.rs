@@ -6,6 +6,7 @@ use crate::mission::{ImportError, RevocationError};
 use picket_node::Input;
 use picket_node::operator::Reply;
 use picket_roster::UpgradeError;
+use picket_safe::stack;
 use picket_wire::signed::{ObjectKind, object_version};
 use picket_wire::time::Duration;
 
@@ -63,6 +64,7 @@ impl Daemon {
 
     fn revoke(&mut self, object: Vec<u8>) -> Result<u8, RevocationError> {
         let outcome = self.mission.revoke(&object);
+        stack::scrub();
         if let Err(RevocationError::Revoked) = outcome {
             tracing::warn!("this gateway is revoked: it stops, and will not start again in this mission");
             self.revoked = true;

@@ -148,6 +148,15 @@ impl<M: Medium> Gateway<M> {
         }
     }
 
+    /// The member is revoked: its word is no longer kept, nor is it found again after a restart.
+    pub(super) fn forget_listens(&mut self, now: Instant, member: Index) {
+        if let Some(key) = self.listening.stored.remove(&member)
+            && !self.custody.finish(now, key, Fate::Died, Duration::ZERO)
+        {
+            self.store_trouble();
+        }
+    }
+
     pub(super) fn recover_listens(&mut self, now: Instant, key: ParcelKey) {
         let body = self.custody.queue_mut().body(Seq(key.0));
         match body.ok().and_then(|b| Control::decode(&b).ok()) {

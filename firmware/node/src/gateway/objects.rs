@@ -74,6 +74,7 @@ impl<M: Medium> Gateway<M> {
         for index in &listed {
             self.relay.gone(now, *index);
             self.attachments.forget(*index);
+            self.forget_listens(now, *index);
         }
         let dead: Vec<ParcelKey> = self.custody_of(now, &listed);
         for key in dead {
@@ -102,7 +103,7 @@ impl<M: Medium> Gateway<M> {
         let keys = self.custody.queue().entries(now).map(|e| ParcelKey(e.seq.0));
         keys.filter(|key| {
             self.custody.meta(now, *key).is_some_and(|(kind, _, meta)| {
-                let parcel = matches!(kind, Kind::Message | Kind::Housekeeping | Kind::Control);
+                let parcel = matches!(kind, Kind::Message | Kind::Housekeeping | Kind::Control | Kind::Room);
                 parcel && (revoked.contains(&meta.source) || revoked.contains(&meta.destination))
             })
         })

@@ -163,6 +163,35 @@ fn its_sender_is_told_only_if_nobody_at_all_took_it() {
     }
 }
 
+#[test]
+fn a_revoked_members_room_messages_and_word_end() {
+    let mut rig = Rig::new(GW1);
+    rig.dir.carry_objects(picket_wire::MissionId([9; 8]));
+    rig.tell(Input::UplinkUp(UP));
+    rig.listener(ALPHA, GW2, 1);
+    rig.hold(1, true);
+    let word = TestDirectory::listens(BRAVO, 1, Rooms::new(&[ROOM]).unwrap());
+    let mut buffer = [0; picket_wire::limits::CONTROL_MAX];
+    let word = Control::Listens(word).encode(&mut buffer).unwrap();
+    deliver(&mut rig, 4, &control_payload(GW2, word));
+    rig.sync();
+    assert_eq!((rig.gateway.queued(), rig.gateway.rooms_of(BRAVO)), (1, &[ROOM][..]));
+    rig.dir.rekey(1, &[BRAVO, SOMEBODY]);
+    let mut object = vec![0x33; 246];
+    (object[0], object[1]) = (1, 1);
+    rig.tell(Input::Object(object)).sync();
+    assert_eq!(
+        (rig.gateway.queued(), rig.count(Count::RefusedRevoked)),
+        (0, 1),
+        "what the revoked said goes no further"
+    );
+    assert_eq!(rig.gateway.rooms_of(BRAVO), []);
+    let medium = rig.gateway.medium_mut().clone();
+    let again = Rig::on(GW1, medium, rig.now);
+    assert_eq!(again.gateway.rooms_of(BRAVO), [], "nor after a restart");
+    assert_eq!(again.gateway.rooms_of(ALPHA), []);
+}
+
 fn first(rig: &Rig) -> ParcelKey {
     ParcelKey(rig.gateway.custody.queue().entries(rig.now).next().unwrap().seq.0)
 }

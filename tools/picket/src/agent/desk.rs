@@ -16,6 +16,7 @@ use crate::via::Via;
 use picket_endpoint::{Draft, Endpoint, Event, Input, ObjectError, OpenError, Output};
 use picket_node::gate::Emcon;
 use picket_roster::Roster;
+use picket_safe::stack;
 use picket_shell::clock::Clock;
 use picket_wire::MessageId;
 use picket_wire::time::{Duration, Instant};
@@ -131,6 +132,8 @@ impl Desk {
 
     /// Does and tells all that the endpoint asks for.
     fn drain(&mut self) -> Result<(), Failure> {
+        // Whatever happened before this is done, and what it left of keys on the stack is in nobody's use.
+        stack::scrub();
         while let Some(output) = self.endpoint.poll(self.clock.now()) {
             match output {
                 Output::Transmit(bytes) => {

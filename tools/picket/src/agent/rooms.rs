@@ -72,12 +72,15 @@ fn rows(endpoint: &Endpoint<HomeVault>, trust: &Trust) -> Vec<RoomRow> {
         signed_only: room.signed_only,
         lifetime_s: room.lifetime.as_secs(),
         most: room.most,
+        lapsed: room.lapsed,
+        keeper: room.keeper,
         members: room
             .members
             .into_iter()
             .map(|m| RoomMemberRow {
                 key: match m.index == endpoint.me() {
                     true => "own".into(),
+                    false if m.gone => "gone".into(),
                     false => trust.standing(endpoint.roster(), m.index).name().into(),
                 },
                 name: m.name,
@@ -112,6 +115,10 @@ pub fn words(room: &str, event: &RoomEvent, name: impl Fn(picket_wire::Index) ->
         )),
         RoomEvent::Changed { by } => Some(format!("{} changed the room {room}: see `picket room list`", name(*by))),
         RoomEvent::Removed { by } => Some(format!("{} removed you from the room {room}", name(*by))),
+        RoomEvent::Lapsed { gone, keeper, heir } => {
+            let gone: Vec<String> = gone.iter().map(|i| name(*i)).collect();
+            Some(lapsed(room, &gone.join(", "), keeper.map(name), *heir))
+        }
         RoomEvent::Joined { member } => Some(format!("{} takes part in the room {room}", name(*member))),
         RoomEvent::Alarm { from, forged } => Some(format!(
             "ALARM in the room {room}: {}; trust only signed messages there",
@@ -121,12 +128,35 @@ pub fn words(room: &str, event: &RoomEvent, name: impl Fn(picket_wire::Index) ->
     }
 }
 
+/// Members are of the mission no more, and have the room's keys.
+fn lapsed(room: &str, gone: &str, keeper: Option<String>, heir: bool) -> String {
+    let no_more = format!("{gone} is of the mission no more, and in the room {room} nothing of it is shown");
+    match (keeper, heir) {
+        (Some(keeper), false) => format!("{no_more}; {keeper} changes the keys, and until then nobody writes there"),
+        (Some(keeper), true) => format!(
+            "{no_more}; no moderator is left: {keeper} takes over, once it has joined and heard of it. next, if that takes \
+             too long: picket room create, and invite the others"
+        ),
+        (None, _) => format!(
+            "{no_more}; nobody is left to change the keys, so nobody writes there. next: picket room create, and invite the \
+             others"
+        ),
+    }
+}
+
 fn refusal(e: RoomError) -> Failure {
     let next = match &e {
         RoomError::Compose(e) => return refusals::compose(e),
         RoomError::Vault(e) => return vault::failure(*e),
         RoomError::NoKeys => {
             return Failure::new(Exit::Unsealed, e.to_string(), "nothing was sent; attach to a gateway and try again");
+        }
+        RoomError::Lapsed { .. } => {
+            return Failure::new(
+                Exit::Unsealed,
+                e.to_string(),
+                "nothing was sent; `picket room list` shows how it stands",
+            );
         }
         RoomError::Unknown { .. }
         | RoomError::Ambiguous { .. }

@@ -130,6 +130,12 @@ fn page(room: &RoomRow) -> String {
         })
         .collect();
     lines.push(table(&["MEMBER", "ROLE", "STATE", "KEY"], &cells));
+    if room.lapsed {
+        lines.push(match &room.keeper {
+            Some(keeper) => format!("  WAITS for {keeper} to change its keys: nobody writes there until then"),
+            None => "  NOBODY is left to change its keys: make a new room, `picket room create`".into(),
+        });
+    }
     lines.extend(room.alarms.iter().map(|a| format!("  ALARM {}: {}", a.at.as_deref().unwrap_or("-"), a.what)));
     lines.join("\n")
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Failure;
 use crate::home::cipher::Cipher;
+use picket_safe::heap;
 use picket_shell::medium::FileMedium;
 use picket_shell::random;
 use picket_store::{BodyError, CommitError, Medium, MediumError, OpenError, Subject, Table, TableLimits, Work};
@@ -108,9 +109,9 @@ impl State {
     fn with(path: &Path, medium: FileMedium, cipher: Arc<Cipher>) -> Result<Opened, StateError> {
         let salt: [u8; 4] = random::bytes().map_err(|e| StateError::Failed(Failure::internal(e.to_string())))?;
         let limits = TableLimits { salt: u32::from_be_bytes(salt), ..TableLimits::default() };
-        let (table, recovery) = Table::open(medium, limits).map_err(|e| refused(path, e))?;
+        let (table, recovery) = heap::outside(|| Table::open(medium, limits)).map_err(|e| refused(path, e))?;
         let mut state = Self { path: path.to_owned(), table, cipher, names: BTreeMap::new() };
-        let foreign = state.index();
+        let foreign = heap::outside(|| state.index());
         let lost = recovery.damaged().count() as u64 + u64::from(recovery.more_losses) + foreign;
         let stale = recovery.more_losses > 0 || recovery.damaged().any(|loss| loss.subject == Subject::Unknown);
         let damage = (lost > 0).then(|| Damage {
@@ -150,7 +151,7 @@ impl State {
     /// Internal, when there is no room (nothing is changed) or the disk fails.
     pub fn commit_now(&mut self, changes: &[(&[u8], Option<&[u8]>)]) -> Result<(), Failure> {
         self.commit(changes)?;
-        self.table.sync_now().map_err(|e| self.disk(e))?;
+        heap::outside(|| self.table.sync_now()).map_err(|e| self.disk(e))?;
         self.maintain()
     }
 
@@ -168,13 +169,15 @@ impl State {
         }
         let refs: Vec<(&[u8], Option<&[u8]>)> =
             hidden.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
-        self.table.commit(&refs).map_err(|e| self.refuse(e))?;
-        for ((name, value), (hidden_name, _)) in changes.iter().zip(hidden) {
-            match value {
-                Some(_) => drop(self.names.insert(name.to_vec(), hidden_name)),
-                None => drop(self.names.remove(*name)),
+        heap::outside(|| self.table.commit(&refs)).map_err(|e| self.refuse(e))?;
+        heap::outside(|| {
+            for ((name, value), (hidden_name, _)) in changes.iter().zip(&hidden) {
+                match value {
+                    Some(_) => drop(self.names.insert(name.to_vec(), hidden_name.clone())),
+                    None => drop(self.names.remove(*name)),
+                }
             }
-        }
+        });
         Ok(())
     }
 
@@ -184,12 +187,12 @@ impl State {
     /// Internal, when the disk fails.
     pub fn purge_now(&mut self) -> Result<(), Failure> {
         self.table.purge();
-        self.table.purge_now().map_err(|e| self.disk(e))
+        heap::outside(|| self.table.purge_now()).map_err(|e| self.disk(e))
     }
 
     /// One bounded step of housekeeping.
     fn maintain(&mut self) -> Result<(), Failure> {
-        match self.table.maintain() {
+        match heap::outside(|| self.table.maintain()) {
             Ok(Work::Idle | Work::More | Work::AfterSync) | Err(MediumError::NoSpace) => Ok(()),
             Err(e) => Err(self.disk(e)),
         }
