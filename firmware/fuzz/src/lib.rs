@@ -8,7 +8,9 @@ mod safes;
 mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
-pub use formats::{roster_formats, seal_content, seal_rooms, signed_objects, wire_control, wire_envelope, wire_frame};
+pub use formats::{
+    roster_formats, seal_content, seal_rooms, seal_state, signed_objects, wire_control, wire_envelope, wire_frame,
+};
 pub use links::{link_bytes, link_pair};
 pub use provisioning::{provision_formats, provision_parts};
 pub use safes::safe_formats;
@@ -18,7 +20,7 @@ pub use stores::{store_queue, store_table};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("signed_objects", signed_objects),
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
@@ -26,6 +28,7 @@ pub const TARGETS: [Target; 16] = [
     ("roster_formats", roster_formats),
     ("seal_content", seal_content),
     ("seal_rooms", seal_rooms),
+    ("seal_state", seal_state),
     ("codes_hunter", codes_hunter),
     ("codes_fountain", codes_fountain),
     ("link_bytes", link_bytes),

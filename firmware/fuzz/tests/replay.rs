@@ -105,6 +105,7 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("wire_control", "vector", "wire-control.json", "/controls", &["hex"][..]),
         ("wire_control", "refused", "wire-errors.json", "/controls", &["hex"][..]),
         ("roster_formats", "vector", "roster.json", "", &["hex", "file"][..]),
+        ("seal_state", "vector", "seal.json", "/sessions", &["state"][..]),
         ("provision_formats", "sealed", "provision.json", "/sealed", &["hex"][..]),
         ("provision_formats", "audit", "provision.json", "/audit", &["log", "head"][..]),
     ];
