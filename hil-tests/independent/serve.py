@@ -11,6 +11,7 @@ import sys
 import picket_extend as extension
 import picket_hop as hop
 import picket_provision as provision
+import picket_revoke as revocation
 import picket_roster as roster
 import picket_rooms as rooms
 from member import PADDING, Member, content_of
@@ -140,6 +141,19 @@ def sealed(q):
     return {"keyfill": inside.hex(), "issue": issue, "joined": provision.join(q["parts"]).hex()}
 
 
+def revoke(q):
+    signers = [(number, secret_key(unhex(secret))) for number, secret in q["signers"]]
+    return {"revoke": revocation.make(unhex(q["root"]), signers, unhex(q["mission"]), q["generation"], q["roster_version"],
+                                      q["next_index"], q["revoked"]).hex()}
+
+
+def revoke_open(q):
+    revokers = (q["k"], [unhex(key) for key in q["revokers"]]) if q["k"] else None
+    read = revocation.verified(unhex(q["revoke"]), unhex(q["mission"]), unhex(q["authority"]), revokers)
+    found = revocation.open_seed(read, q["own"], unhex(q["paths"]))
+    return {"network_key": revocation.network_key(found, read.generation).hex()}
+
+
 def check_log(q):
     return {"entries": len(provision.check_log(unhex(q["log"]), unhex(q["head"]), unhex(q["authority"])))}
 
@@ -147,7 +161,7 @@ def check_log(q):
 OPS = {"sealed": sealed, "log": check_log,
        "member": member, "seal": seal, "open": open_envelope, "roster": read_roster, "keyfill": read_keyfill,
        "request": read_request, "extend": extend, "psk": psk, "claim": claim, "frame": frame, "unframe": unframe,
-       "room_seal": room_seal, "room_open": room_open}
+       "revoke": revoke, "revoke_open": revoke_open, "room_seal": room_seal, "room_open": room_open}
 
 
 def main():

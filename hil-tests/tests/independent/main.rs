@@ -16,6 +16,7 @@ mod frames;
 mod mission;
 mod provisioned;
 mod python;
+mod revocations;
 mod rooms;
 mod rosters;
 

@@ -62,9 +62,16 @@ pub fn target_dir() -> Result<PathBuf, String> {
 /// # Errors
 /// When something does not compile.
 pub fn build_tests(selection: &[&str]) -> Result<Vec<TestProgram>, String> {
-    let mut command = cargo();
-    command.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(selection);
-    let shown = show(&command);
+    test_programs(cargo().args(["test", "--no-run"]).args(selection))
+}
+
+/// What such a command builds: tests, or benches.
+///
+/// # Errors
+/// When something does not compile.
+pub fn test_programs(command: &mut Command) -> Result<Vec<TestProgram>, String> {
+    command.arg("--message-format=json-render-diagnostics");
+    let shown = show(command);
     eprintln!("+ {shown}");
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| format!("`{shown}` did not start: {e}"))?;
     let out = child.stdout.take().ok_or("cargo has no output")?;

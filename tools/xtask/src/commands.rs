@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cargo::{self, cargo};
+use crate::needs;
 
 /// Format, clippy, documentation.
 ///
@@ -34,20 +35,23 @@ pub fn demo(args: &[String]) -> Result<(), String> {
     cargo::run(Command::new(picket).arg("demo").args(args))
 }
 
-/// Prints the tables. `link` runs in virtual time and needs no programs; the others measure those as released.
+/// Prints the tables. `link` runs in virtual time and `arm` counts instructions: neither needs programs as released, as
+/// the others do. `arm` builds for boards, which takes minutes: it is run by its name only.
 ///
 /// # Errors
 /// When something does not build, a measurement could not be taken, or an exact figure is not the one kept.
 pub fn bench(args: &[String]) -> Result<(), String> {
-    let named = |wanted: fn(&str) -> bool| args.iter().any(|a| !a.starts_with('-') && wanted(a));
-    let any = named(|_| true);
-    if !any || named(|a| a == "link") {
+    let names: Vec<&str> = args.iter().map(String::as_str).filter(|a| !a.starts_with('-')).collect();
+    if names.contains(&"arm") {
+        crate::arm::bench(args)?;
+    }
+    if names.is_empty() || names.contains(&"link") {
         table("hil-tests", "link", args, None)?;
     }
-    if any && !named(|a| a != "link") {
+    if !names.is_empty() && names.iter().all(|name| ["arm", "link"].contains(name)) {
         return Ok(());
     }
-    crate::needs::install_missing();
+    needs::install_missing(needs::Set::Tests);
     cargo::run(cargo().args(["build", "--release", "-p", "picketd", "-p", "picket"]))?;
     let folder = cargo::target_dir()?.join("release");
     table("hil-tests", "figures", args, Some(&folder))?;
@@ -71,18 +75,4 @@ pub fn vectors() -> Result<(), String> {
     let owners = ["picket-wire", "picket-roster", "picket-seal", "picket-codes", "picket-link", "picket-store"];
     let packages = owners.iter().flat_map(|p| ["-p", p]);
     cargo::run(cargo().arg("test").args(packages).args(["--test", "vectors"]))
-}
-
-/// Small, self-contained binaries.
-///
-/// # Errors
-/// When they do not build.
-pub fn dist() -> Result<(), String> {
-    cargo::run(cargo().args(["build", "--profile", "dist", "-p", "picketd", "-p", "picket"]))?;
-    let folder = cargo::target_dir()?.join("dist");
-    for name in ["picketd", "picket"] {
-        let size = std::fs::metadata(folder.join(name)).map_err(|e| format!("{name}: {e}"))?.len();
-        println!("{name}: {} KiB", size / 1024);
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask constant-time`: runs what handles secrets under valgrind, with the secrets marked (ctgrind).
 
-use crate::cargo;
+use crate::{cargo, needs};
 use std::process::Command;
 
 /// What may be reported: the outcome of a check, which is told anyway, by the innermost function; or anything inside of
@@ -49,6 +49,7 @@ const CASES: [Case; 8] = [
 /// # Errors
 /// When something depends on a secret that must not, or valgrind is missing.
 pub fn run() -> Result<(), String> {
+    needs::install_missing(needs::Set::Proofs);
     let folder = cargo::root().join("hil-tests/constant-time");
     let target = cargo::target_dir()?.join("constant-time");
     let manifest = folder.join("Cargo.toml");

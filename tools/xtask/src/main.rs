@@ -2,10 +2,15 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to a person")]
 
+mod arm;
 mod bare_metal;
 mod cargo;
 mod commands;
 mod constant_time;
+mod cross;
+mod dist;
+mod distribution;
+mod instructions;
 mod needs;
 mod prove;
 mod suite;
@@ -37,7 +42,8 @@ enum Task {
     },
     /// Measure the figures of the README (release profile) and print them as tables
     Bench {
-        /// Names of the tables wanted (`link --bless` keeps the exact ones); none: all
+        /// Names of the tables wanted (`link --bless` keeps the exact ones); none: all but `arm`, which builds for boards
+        /// and counts instructions in emulation (Debian, a quarter of an hour at first)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -48,7 +54,12 @@ enum Task {
     /// Run what handles secrets under valgrind, with the secrets marked: no branch, no address may depend on them
     ConstantTime,
     /// Build the small binaries that go on a board
-    Dist,
+    Dist {
+        /// Of this kind, and try them in emulation: aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf (Debian, some
+        /// minutes). None: this machine's
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// Build the core crates for a microcontroller: proves that they need no operating system (Debian, some minutes)
     BareMetal,
 }
@@ -63,7 +74,7 @@ fn main() -> ExitCode {
         Some(Task::Vectors) => commands::vectors(),
         Some(Task::Prove) => prove::run(),
         Some(Task::ConstantTime) => constant_time::run(),
-        Some(Task::Dist) => commands::dist(),
+        Some(Task::Dist { target }) => dist::run(target.as_deref()),
         Some(Task::BareMetal) => bare_metal::run(),
     };
     match done {

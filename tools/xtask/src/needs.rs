@@ -1,4 +1,4 @@
-//! What the tests need beside Rust and a C compiler, and how to get it.
+//! What the project's commands need beside Rust and a C compiler, and how to get it.
 
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
@@ -16,9 +16,21 @@ enum What {
     Module(&'static str),
     /// As pkg-config knows it.
     Library(&'static str),
+    File(&'static str),
 }
 
-const NEEDS: [Need; 10] = [
+/// What a command needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// The test command.
+    Tests,
+    /// Its long proofs.
+    Proofs,
+    /// Building for boards, and running that here.
+    Boards,
+}
+
+const TESTS: [Need; 10] = [
     Need { what: What::Program("mosquitto"), package: "mosquitto", purpose: "the broker of the scenarios" },
     Need { what: What::Program("mosquitto_pub"), package: "mosquitto-clients", purpose: "garbage on broker topics" },
     Need { what: What::Program("ip"), package: "iproute2", purpose: "network namespaces" },
@@ -35,9 +47,45 @@ const NEEDS: [Need; 10] = [
     Need { what: What::Program("softhsm2-util"), package: "softhsm2", purpose: "an authority's key in a token" },
 ];
 
+const PROOFS: [Need; 1] =
+    [Need { what: What::Program("valgrind"), package: "valgrind", purpose: "seeing what depends on secrets" }];
+
+const BOARDS: [Need; 5] = [
+    Need {
+        what: What::Program("qemu-aarch64-static"),
+        package: "qemu-user-static",
+        purpose: "running a board's programs",
+    },
+    Need {
+        what: What::Program("aarch64-linux-gnu-gcc"),
+        package: "gcc-aarch64-linux-gnu",
+        purpose: "linking for aarch64",
+    },
+    Need {
+        what: What::File("/usr/aarch64-linux-gnu/lib/libc.a"),
+        package: "libc6-dev-arm64-cross",
+        purpose: "the same",
+    },
+    Need {
+        what: What::Program("arm-linux-gnueabihf-gcc"),
+        package: "gcc-arm-linux-gnueabihf",
+        purpose: "linking for armv7",
+    },
+    Need {
+        what: What::File("/usr/arm-linux-gnueabihf/lib/libc.a"),
+        package: "libc6-dev-armhf-cross",
+        purpose: "the same",
+    },
+];
+
 /// Installs what is missing, when this process may; otherwise says how to, and goes on.
-pub fn install_missing() {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|n| !n.what.is_there()).collect();
+pub fn install_missing(set: Set) {
+    let needs: &[Need] = match set {
+        Set::Tests => &TESTS,
+        Set::Proofs => &PROOFS,
+        Set::Boards => &BOARDS,
+    };
+    let missing: Vec<&Need> = needs.iter().filter(|n| !n.what.is_there()).collect();
     if missing.is_empty() {
         return;
     }
@@ -48,18 +96,18 @@ pub fn install_missing() {
     packages.dedup();
     let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     if !is_root() || !present("apt-get") {
-        eprintln!("install them with `sudo {line}`; until then the tests that need them fail, and say so");
+        eprintln!("install them with `sudo {line}`; until then what needs them fails, and says so");
         return;
     }
     if !apt(&["update"], &[]) || !apt(&["install", "-y", "--no-install-recommends"], &packages) {
-        eprintln!("`{line}` failed; the tests that need them fail, and say so");
+        eprintln!("`{line}` failed; what needs them fails, and says so");
     }
 }
 
 impl What {
     const fn name(self) -> &'static str {
         match self {
-            Self::Program(name) | Self::Module(name) | Self::Library(name) => name,
+            Self::Program(name) | Self::Module(name) | Self::Library(name) | Self::File(name) => name,
         }
     }
 
@@ -67,6 +115,7 @@ impl What {
         match self {
             Self::Program(name) => present(name),
             Self::Library(name) => has_library(name),
+            Self::File(path) => std::path::Path::new(path).is_file(),
             // Whichever Python comes first, or the distribution's, as the test does.
             Self::Module(name) => ["python3", "/usr/bin/python3"].into_iter().any(|python| imports(python, name)),
         }

@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::cargo::{self, TestProgram};
-use crate::needs;
 use crate::summary::Summary;
+use crate::{constant_time, needs, prove};
 
 /// The scenarios with real programs wait more than they work: this many share the machine.
 const SCENARIOS_AT_ONCE: &str = "6";
@@ -16,6 +16,9 @@ const SCENARIOS_AT_ONCE: &str = "6";
 const UNIT_LIMIT: Duration = Duration::from_secs(300);
 /// So does the whole of the scenarios.
 const SCENARIO_LIMIT: Duration = Duration::from_secs(900);
+
+/// And what takes minutes by design.
+const PROOF_LIMIT: Duration = Duration::from_secs(1_800);
 
 /// What to run.
 #[derive(clap::Args, Debug)]
@@ -29,6 +32,10 @@ pub struct Options {
     /// Everything but the scenarios
     #[arg(long, conflicts_with = "scenarios")]
     quick: bool,
+    /// Only the long proofs: the symbolic models (`prove`), what depends on secrets (`constant-time`), and two hundred
+    /// histories of devices that crash (six minutes, three of them to install Verifpal)
+    #[arg(long, conflicts_with_all = ["scenarios", "quick", "seed", "filter"])]
+    proofs: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -38,11 +45,15 @@ pub struct Options {
 /// # Errors
 /// When something did not build or did not pass.
 pub fn run(options: &Options) -> Result<(), String> {
-    needs::install_missing();
     let mut summary = Summary::default();
-    match build() {
-        Ok(programs) => run_all(&programs, options, &mut summary),
-        Err(why) => summary.broke("build", &why),
+    if options.proofs {
+        proofs(&mut summary);
+    } else {
+        needs::install_missing(needs::Set::Tests);
+        match build() {
+            Ok(programs) => run_all(&programs, options, &mut summary),
+            Err(why) => summary.broke("build", &why),
+        }
     }
     summary.print();
     if summary.is_good() { Ok(()) } else { Err("not everything passed".into()) }
@@ -68,6 +79,18 @@ fn run_all(programs: &[TestProgram], options: &Options, summary: &mut Summary) {
     if !options.scenarios {
         under_a_tpm(options, summary);
     }
+}
+
+/// What takes too long for every change.
+fn proofs(summary: &mut Summary) {
+    println!("\n     Asking Verifpal about the models");
+    summary.step("the symbolic models", prove::run());
+    println!("\n     Looking for what depends on secrets");
+    summary.step("constant time", constant_time::run());
+    println!("\n     Running the histories of devices");
+    let mut command = cargo::cargo();
+    command.args(["test", "-p", "picket-endpoint", "--test", "model", "--", "--ignored"]);
+    watch("histories", &mut command, PROOF_LIMIT, summary);
 }
 
 fn is_scenario(program: &TestProgram) -> bool {

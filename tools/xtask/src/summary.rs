@@ -33,6 +33,14 @@ impl Summary {
         self.failures.push(format!("{what}: {why}"));
     }
 
+    /// A step that is not a test program ended.
+    pub fn step(&mut self, what: &str, ended: Result<(), String>) {
+        match ended {
+            Ok(()) => self.passed += 1,
+            Err(why) => self.broke(what, &why),
+        }
+    }
+
     /// A test that reported success because it could not run: `name: reason`.
     pub fn skip(&mut self, named: &str) {
         if self.skips.insert(named.to_owned()) {
@@ -97,7 +105,10 @@ mod tests {
     #[test]
     fn a_program_that_dies_is_a_failure() {
         let mut s = Summary::default();
-        s.broke("a", "killed");
+        s.step("b", Ok(()));
+        assert_eq!((s.passed, s.is_good()), (1, true));
+        s.step("a", Err("killed".into()));
+        assert_eq!(s.failures, ["a: killed"]);
         assert!(!s.is_good());
     }
 }
