@@ -102,7 +102,7 @@ pub struct DeviceExtendArgs {
 /// Arguments of `join`.
 #[derive(Clone, Debug, Args)]
 pub struct JoinArgs {
-    /// The home `picket device new` made.
+    /// The home `picket device new` made; or one that has joined, for a newer keyfill of the same device.
     #[command(flatten)]
     pub home: HomeArgs,
     /// The keyfill the authority made for this device; with --qr text files or PNG images of its codes.
