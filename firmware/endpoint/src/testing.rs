@@ -65,6 +65,16 @@ impl crate::Endpoint<RamVault> {
     }
 }
 
+/// Where a message of a room was sealed: sender, generation, epoch, incarnation, counter. One key and nonce.
+pub type Place = (picket_wire::Index, u32, u32, [u8; 8], u32);
+
+impl<V: Vault> crate::Endpoint<V> {
+    /// Messages received in rooms: where each was sealed, and its hash. No place may ever have two hashes.
+    pub fn room_places(&self) -> impl Iterator<Item = (Place, [u8; 8])> + '_ {
+        self.rooms.places()
+    }
+}
+
 impl Vault for RamVault {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
         if self.dead() { Err(VaultError::Failed) } else { Ok(self.map.get(key).cloned()) }

@@ -83,6 +83,12 @@ impl Rooms {
         self.notes.get(&id)
     }
 
+    /// Where messages received were sealed, for simulators.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn places(&self) -> impl Iterator<Item = (crate::testing::Place, [u8; 8])> + '_ {
+        self.notes.values().map(|n| ((n.sender, n.generation, n.epoch, n.incarnation, n.counter), n.digest))
+    }
+
     /// The room of this index that we take part in.
     fn joined(&self, index: Index) -> Option<&Room> {
         self.all.values().find(|r| r.state.index == index && r.record.joined)

@@ -22,6 +22,9 @@ impl<V: Vault> Endpoint<V> {
 
     /// When that has something to do.
     pub(crate) fn rooms_due(&self) -> Option<Instant> {
+        if self.home.revoked {
+            return None;
+        }
         [self.next_attest(), self.lapse_due()].into_iter().flatten().min()
     }
 

@@ -253,6 +253,8 @@ fn a_revoked_device_does_nothing_in_rooms_any_more() {
     assert_eq!(left, Err(revoked));
     net.pass(Duration::from_secs(61));
     assert_eq!(net.air, []);
+    let wake = net.devices[C].next_wake();
+    assert!(wake.is_none_or(|at| at > net.now), "nor does it wait for anything there: {wake:?}");
 }
 
 /// The power goes at each commit of a moderator that hears of a revocation; afterwards all is as if it had not.
