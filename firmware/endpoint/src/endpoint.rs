@@ -211,6 +211,11 @@ impl<V: Vault> Endpoint<V> {
         self.desk.outs().filter(|(_, r)| r.is_pending()).count() + self.desk.oweds().count()
     }
 
+    /// Whether our gateway has a newer roster or revocation, which may still be on its way: worth staying connected for.
+    pub fn awaits_object(&self, now: Instant) -> bool {
+        self.way.awaits_object(now)
+    }
+
     /// The vault failed: everything but opening again is refused.
     pub fn failed(&self) -> bool {
         self.home.failed

@@ -63,6 +63,10 @@ impl Way {
         }
     }
 
+    pub(crate) fn awaits_object(&self, now: Instant) -> bool {
+        self.leaf.as_ref().is_some_and(|leaf| leaf.awaits_object(now))
+    }
+
     pub(crate) fn standing(&self) -> Standing {
         self.leaf.as_ref().map_or(Standing::Down, Leaf::standing)
     }

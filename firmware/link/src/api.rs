@@ -78,6 +78,14 @@ pub struct Config {
     pub turn_round: Duration,
 }
 
+impl Config {
+    /// A stream to one other station (a socket, a cable): nobody else hears it, and nobody else speaks there.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.air_bps.is_none() && self.mtu.is_none() && self.duplex == Duplex::Full
+    }
+}
+
 /// Handle of a parcel offered over a link, chosen by the owner (a store sequence number).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OfferId(pub u64);

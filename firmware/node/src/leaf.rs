@@ -72,7 +72,7 @@ impl Leaf {
     pub fn up(&mut self, now: Instant) {
         self.down(now);
         self.link.up(now);
-        self.objects.link_up(LINK);
+        self.objects.link_up(LINK, self.config.is_alone());
         self.stage = Stage::Searching(Searching::begin(now));
     }
 
@@ -178,6 +178,12 @@ impl Leaf {
     /// what was kept.
     pub fn object(&mut self, now: Instant, me: Index, object: Vec<u8>) {
         self.objects.hold(now, me, object);
+    }
+
+    /// Whether our gateway said that it has a newer object, which may still be on its way.
+    #[must_use]
+    pub fn awaits_object(&self, now: Instant) -> bool {
+        self.objects.awaits(now)
     }
 
     /// The roster in force, as an object: handed to a gateway that has an older one.

@@ -65,6 +65,10 @@ pub const OBJECT_WAIT: Duration = Duration::from_secs(1);
 /// Stations that would say the same at once are spread over this time.
 pub const OBJECT_JITTER_MS: u64 = 1_500;
 
+/// How long a device that has nothing else to do waits for a newer object that its gateway says it has: a roster of 64 KiB
+/// over a slow cable, a revocation at 1200 bit/s.
+pub const OBJECT_PATIENCE: Duration = Duration::from_secs(8);
+
 /// Signatures verified within [`OBJECT_CHECKS_PER`]: 5 ms each on a small board.
 pub const OBJECT_CHECKS: u32 = 8;
 

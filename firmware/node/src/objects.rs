@@ -5,7 +5,9 @@
 //! is dropped when another did it meanwhile, and has a limit.
 
 use crate::io::LinkId;
-use crate::limits::{OBJECT_AGAIN, OBJECT_CHECKS, OBJECT_CHECKS_PER, OBJECT_JITTER_MS, OBJECT_PUSHES, OBJECT_WAIT};
+use crate::limits::{
+    OBJECT_AGAIN, OBJECT_CHECKS, OBJECT_CHECKS_PER, OBJECT_JITTER_MS, OBJECT_PATIENCE, OBJECT_PUSHES, OBJECT_WAIT,
+};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use picket_wire::Index;
@@ -17,6 +19,8 @@ use picket_wire::time::{Duration, Instant};
 pub struct Objects {
     held: BTreeMap<ObjectKind, Held>,
     duties: BTreeMap<LinkId, Duties>,
+    /// Newer versions that others say they have, and until when it is worth waiting for them.
+    awaited: BTreeMap<ObjectKind, (u32, Instant)>,
     /// Verifications asked for in the present window.
     checks: u32,
     window: Instant,
@@ -34,6 +38,8 @@ struct Held {
 /// What is to be said on one link.
 #[derive(Debug, Default)]
 struct Duties {
+    /// Only one other station hears it: there is nobody to speak at the same time as.
+    alone: bool,
     push: BTreeMap<ObjectKind, Push>,
     have: Option<Instant>,
     said: Option<Instant>,
@@ -119,7 +125,7 @@ impl Objects {
                 self.say_have(now, me, id);
                 continue;
             }
-            let due = now + self.jitter(me);
+            let due = now + self.jitter(me, id);
             if let Some(duties) = self.duties.get_mut(&id) {
                 duties.push.insert(kind, Push { due: Some(due), again: OBJECT_PUSHES - 1, ..Push::default() });
             }
@@ -127,9 +133,16 @@ impl Objects {
         true
     }
 
-    /// A link works.
-    pub fn link_up(&mut self, id: LinkId) {
-        self.duties.insert(id, Duties::default());
+    /// A link works. `alone` where nobody but the other end hears it.
+    pub fn link_up(&mut self, id: LinkId, alone: bool) {
+        self.duties.insert(id, Duties { alone, ..Duties::default() });
+    }
+
+    /// Whether somebody said that it has something newer, which has not come yet and may still be on its way.
+    #[must_use]
+    pub fn awaits(&self, now: Instant) -> bool {
+        let have = self.have();
+        self.awaited.iter().any(|(kind, (version, until))| *version > have.version(*kind) && now < *until)
     }
 
     /// A link does not work.
@@ -148,8 +161,13 @@ impl Objects {
     pub fn heard_have(&mut self, now: Instant, me: Index, id: LinkId, theirs: &Have) {
         let ours = self.have();
         for kind in ObjectKind::ALL {
-            if theirs.version(kind) < ours.version(kind) {
+            let (theirs, ours) = (theirs.version(kind), ours.version(kind));
+            if theirs < ours {
                 self.push(now, me, id, kind);
+            }
+            // Said again it is not waited for anew: whoever promises and gives nothing holds nobody up.
+            if theirs > ours && self.awaited.get(&kind).is_none_or(|(version, _)| *version < theirs) {
+                self.awaited.insert(kind, (theirs, now + OBJECT_PATIENCE));
             }
         }
         if ObjectKind::ALL.into_iter().any(|kind| theirs.version(kind) > ours.version(kind)) {
@@ -170,6 +188,10 @@ impl Objects {
     /// An object was heard on a link, or came from a broker.
     pub fn candidate(&mut self, now: Instant, id: Option<LinkId>, object: &[u8]) -> Candidate {
         let Some((kind, version)) = object_version(object) else { return Candidate::Garbage };
+        // Here it is; whether it is taken is the host's to say.
+        if let Some((wanted, until)) = self.awaited.get_mut(&kind).filter(|(wanted, _)| *wanted <= version) {
+            (*wanted, *until) = (version, now);
+        }
         if let Some(held) = self.held.get(&kind).filter(|h| h.version >= version) {
             let same = held.version == version && object_id(&held.object) == object_id(object);
             if let Some(push) = id.and_then(|id| self.duties.get_mut(&id)?.push.get_mut(&kind)).filter(|_| same) {
@@ -188,6 +210,9 @@ impl Objects {
 
     /// What is to be said now, one thing for each link.
     pub fn due(&mut self, now: Instant) -> Vec<(LinkId, Say)> {
+        for (_, until) in self.awaited.values_mut().filter(|(_, until)| *until <= now) {
+            *until = Instant::ZERO;
+        }
         let mut say = Vec::new();
         for (id, duties) in &mut self.duties {
             if duties.have.is_some_and(|at| at <= now) {
@@ -219,11 +244,15 @@ impl Objects {
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         let duties = self.duties.values();
-        duties.flat_map(|d| d.push.values().filter_map(|p| p.due).chain(d.have)).min()
+        let said = duties.flat_map(|d| d.push.values().filter_map(|p| p.due).chain(d.have));
+        let have = self.have();
+        let awaited = self.awaited.iter().filter(|(kind, (version, _))| *version > have.version(**kind));
+        let over = awaited.map(|(_, (_, until))| *until).filter(|until| *until > Instant::ZERO);
+        said.chain(over).min()
     }
 
     fn push(&mut self, now: Instant, me: Index, id: LinkId, kind: ObjectKind) {
-        let jitter = self.jitter(me);
+        let jitter = self.jitter(me, id);
         let Some(duties) = self.duties.get_mut(&id) else { return };
         let push = duties.push.entry(kind).or_default();
         let earliest = push.last.map_or(now, |last| last + OBJECT_AGAIN).max(now) + jitter;
@@ -231,14 +260,17 @@ impl Objects {
     }
 
     fn say_have(&mut self, now: Instant, me: Index, id: LinkId) {
-        let jitter = self.jitter(me);
+        let jitter = self.jitter(me, id);
         let Some(duties) = self.duties.get_mut(&id) else { return };
         let earliest = duties.said.map_or(now, |said| said + OBJECT_AGAIN).max(now) + jitter;
         duties.have = Some(duties.have.map_or(earliest, |at| at.min(earliest)));
     }
 
     /// Stations that would say the same at once differ by this.
-    fn jitter(&mut self, me: Index) -> Duration {
+    fn jitter(&mut self, me: Index, id: LinkId) -> Duration {
+        if self.duties.get(&id).is_some_and(|d| d.alone) {
+            return Duration::ZERO;
+        }
         self.draws = self.draws.wrapping_add(1);
         let mixed = (u64::from(me.0) << 32 | u64::from(self.draws)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Duration::from_millis((mixed >> 40) % OBJECT_JITTER_MS)
@@ -284,7 +316,7 @@ mod tests {
     #[test]
     fn who_holds_nothing_says_nothing_until_others_have_something() {
         let mut objects = Objects::default();
-        objects.link_up(LINK);
+        objects.link_up(LINK, false);
         objects.somebody(at(1), ME, LINK);
         assert_eq!(objects.next_wake(), None);
         let mut theirs = Have::default();
@@ -296,7 +328,7 @@ mod tests {
     #[test]
     fn what_is_new_is_passed_on_three_times_and_only_newer_replaces_it() {
         let mut objects = Objects::default();
-        objects.link_up(LINK);
+        objects.link_up(LINK, false);
         assert!(objects.hold(at(1), ME, revoke(2)));
         assert!(!objects.hold(at(1), ME, revoke(2)) && !objects.hold(at(1), ME, revoke(1)));
         assert_eq!(said(&mut objects, at(3_600)), [Say::Push(ObjectKind::Revoke); OBJECT_PUSHES as usize]);
@@ -308,7 +340,7 @@ mod tests {
     #[test]
     fn whoever_is_behind_is_handed_it_and_no_more_often_than_a_limit() {
         let mut objects = Objects::default();
-        objects.link_up(LINK);
+        objects.link_up(LINK, false);
         objects.hold(at(1), ME, revoke(2));
         said(&mut objects, at(3_600));
         for s in 0..30 {
@@ -325,7 +357,7 @@ mod tests {
     #[test]
     fn what_another_said_meanwhile_is_not_said_again() {
         let mut objects = Objects::default();
-        objects.link_up(LINK);
+        objects.link_up(LINK, false);
         objects.hold(at(1), ME, revoke(2));
         said(&mut objects, at(3_600));
         objects.heard_have(at(4_000), ME, LINK, &Have::default());
@@ -339,5 +371,36 @@ mod tests {
         let asked = (0..100).filter(|n| objects.candidate(at(100), None, &revoke(n + 1)) == Candidate::Verify).count();
         assert_eq!(asked, OBJECT_CHECKS as usize);
         assert_eq!(objects.candidate(at(200), None, &revoke(1)), Candidate::Verify);
+    }
+
+    #[test]
+    fn with_one_other_station_nothing_waits_a_drawn_while() {
+        let mut objects = Objects::default();
+        objects.link_up(LINK, true);
+        objects.hold(at(1), ME, revoke(2));
+        assert_eq!(objects.next_wake(), Some(at(1)));
+        said(&mut objects, at(3_600));
+        objects.heard_have(at(4_000), ME, LINK, &Have::default());
+        assert_eq!(said(&mut objects, at(4_000)), [Say::Push(ObjectKind::Revoke)]);
+    }
+
+    #[test]
+    fn what_others_say_they_have_is_waited_for_once_and_not_for_ever() {
+        let mut objects = Objects::default();
+        objects.link_up(LINK, true);
+        let theirs = |version| {
+            let mut have = Have::default();
+            have.set(ObjectKind::Revoke, version);
+            have
+        };
+        assert!(!objects.awaits(at(1)));
+        objects.heard_have(at(1), ME, LINK, &theirs(3));
+        assert!(objects.awaits(at(2)) && !objects.awaits(at(1) + OBJECT_PATIENCE));
+        objects.heard_have(at(60), ME, LINK, &theirs(3));
+        assert!(!objects.awaits(at(60)), "promised before, and not given");
+        objects.heard_have(at(60), ME, LINK, &theirs(4));
+        assert!(objects.awaits(at(61)));
+        assert_eq!(objects.candidate(at(61), Some(LINK), &revoke(4)), Candidate::Verify);
+        assert!(!objects.awaits(at(61)), "it came, and was perhaps refused");
     }
 }

@@ -87,8 +87,11 @@ fn a_newcomer_is_known_to_all_from_one_gateway() {
 
     rig.note("gw1 is given the roster; the broker carries it to gw2, the radio to gw3, they to their members");
     let version = world.push();
-    world.learns(&alpha, version);
     world.learns(&bravo, version);
+    // Alpha's device is on for one command only.
+    alpha.inbox().expect(0);
+    let shown = must(rig, &["verify", "--home", "m/alpha"]);
+    assert_eq!(shown[0]["roster_version"], version, "one command is enough where nobody else hears the link");
     let mut at_charlie = charlie.follow();
     for member in [&alpha, &bravo] {
         let hello = format!("welcome, from {}", member.name());

@@ -273,7 +273,7 @@ impl<M: Medium> Gateway<M> {
     fn port_up(&mut self, now: Instant, link: LinkId) {
         if let Some(port) = self.ports.get_mut(&link) {
             port.opened(now);
-            self.objects.link_up(link);
+            self.objects.link_up(link, port.alone);
             self.refresh_port(now, link);
         }
     }

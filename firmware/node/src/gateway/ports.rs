@@ -26,6 +26,8 @@ pub struct Port {
     pub air: Air,
     /// The relay may use it: it works, and emission control lets parcels leave.
     pub usable: bool,
+    /// Nobody but the other end hears it.
+    pub alone: bool,
     /// Air rate in bit/s, 0 where the medium paces itself.
     air_bps: u32,
     greeting: Greeting,
@@ -41,7 +43,7 @@ struct Greeting {
 impl Port {
     /// A port that is down.
     pub fn new(name: String, kind: &'static str, config: picket_link::Config, air: Air) -> Self {
-        let paced = config.air_bps.is_some();
+        let (paced, alone) = (config.air_bps.is_some(), config.is_alone());
         let air_bps = config.air_bps.unwrap_or(0);
         Self {
             name,
@@ -52,6 +54,7 @@ impl Port {
             paced,
             air,
             usable: false,
+            alone,
             air_bps,
             greeting: Greeting { at: Instant::FAR, pause: HELLO_FIRST },
         }

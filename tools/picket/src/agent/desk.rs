@@ -333,7 +333,7 @@ impl Desk {
     fn settle_reach(&mut self) {
         let Some(gateway) = self.endpoint.attached() else { return };
         let name = self.endpoint.name_of(gateway);
-        let idle = self.endpoint.owed() == 0 && !self.sending;
+        let idle = self.endpoint.owed() == 0 && !self.sending && !self.endpoint.awaits_object(self.clock.now());
         match (self.drained, idle) {
             (true, true) => self.set_reach(Reach::Idle(name)),
             (true, false) => self.set_reach(Reach::Drained(name)),
