@@ -315,6 +315,11 @@ impl<V: Vault> Endpoint<V> {
         self.rooms.all.remove(&id);
         self.rooms.senders.remove(&id);
         self.rooms.lapsed.remove(&id);
+        self.listen_again(now)
+    }
+
+    /// The word of listening is a write of its own: after a power cut between the two it follows the rooms again.
+    pub(super) fn listen_again(&mut self, now: Instant) -> Result<(), VaultError> {
         match self.listen_to_rooms(now) {
             Ok(()) | Err(crate::listen::ListenError::Rooms(_) | crate::listen::ListenError::Exhausted) => Ok(()),
             Err(crate::listen::ListenError::Vault(e)) => Err(e),
