@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+import picket_extend as extend
 import picket_hop as hop
 import picket_revoke as revocation
 import picket_provision as provision
@@ -337,6 +338,36 @@ def check_provision(v):
         refused(lambda: provision.check_log(log[:at], head, authority), f"log cut at {at}")
 
 
+def check_extension(v, r):
+    authority, mission = unhex(r["authority"]["public"]), unhex(r["authority"]["mission"])
+    before = roster.read_roster(unhex(r["roster"]["hex"]), authority)
+    pending = unhex(v["pending"]["hex"])
+    for seed, which in zip(extend.seeds(pending[6:], 4), "erp", strict=True):
+        same(seed.hex(), v["pending"][f"seed_{which}_4"], "seed")
+    device = roster.Device.from_randomness(bytes([0x0A]) * 32, 3, 0)
+    for q, secret in zip(v["requests"], (bytes([0x31]) * 32, bytes([0x32]) * 32), strict=True):
+        data = unhex(q["hex"])
+        read = extend.read_extension(data, before)
+        same((read.own, read.first, len(read.keys)), (q["own"], q["first"], q["epochs"]), "request for epochs")
+        same(read.keys[1], extend.public_halves(secret, q["first"] + 1), "its keys")
+        made = extend.write_extension(device.identity, mission, q["own"], q["first"], q["epochs"], secret)
+        same(made[:-64].hex(), data[:-64].hex(), "request for epochs made here")
+        for at in range(len(data)):
+            changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+            refused(lambda: extend.read_extension(changed, before), f"request for epochs, byte {at} changed")
+    listed = [extend.read_extension(unhex(q["hex"]), before) for q in v["requests"]]
+    for q in v["rosters"]:
+        read = roster.read_roster(unhex(q["hex"]), authority)
+        alpha = read.station(1)
+        same((alpha.first_epoch, alpha.listed_from, alpha.epochs, alpha.replaced),
+             (q["first_epoch"], q["listed_from"], q["epochs"], q["replaced"]), "window")
+        newest = listed[q["replaced"]]
+        for epoch in (5, 6):
+            same(compressed(read.epoch_key(1, epoch, "R")), newest.keys[epoch - newest.first][1], "a listed key")
+        refused(lambda: read.epoch_key(1, 1, "R"), "a key that has left the roster")
+        refused(lambda: read.epoch_key(1, alpha.listed_from + alpha.epochs, "R"), "a key after the last one")
+
+
 def number_of(key):
     return key.private_numbers().private_value.to_bytes(32, "big").hex()
 
@@ -349,6 +380,7 @@ def main():
     check_verify(load(folder, "verify"), load(folder, "roster"))
     check_revocation(load(folder, "revocation"), load(folder, "roster"))
     check_provision(load(folder, "provision"))
+    check_extension(load(folder, "extension"), load(folder, "roster"))
     check_envelopes(load(folder, "wire-envelopes"))
     check_keys(load(folder, "wire-keys"))
     check_frames(load(folder, "wire-frames"))

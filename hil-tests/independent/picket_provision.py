@@ -112,5 +112,5 @@ def read_entry(reader):
              "act": number(reader.take(1)), "name": reader.take(number(reader.take(1)))}
     entry |= {"detail": number(reader.take(4)), "output": reader.take(32)}
     reader.take(64)
-    need(1 <= entry["act"] <= 9 and is_name(entry["name"], 32), "form")
+    need(1 <= entry["act"] <= 10 and is_name(entry["name"], 32), "form")
     return entry

@@ -32,6 +32,8 @@ class Station:
     first_epoch: int
     epochs: int
     keys_at: int
+    listed_from: int = 0                           # 30.16: where the keys listed now begin
+    replaced: int = 0
 
 
 @dataclass
@@ -60,8 +62,8 @@ class Roster:
     def epoch_key(self, index, epoch, which):
         """E, R or P of a station, as a point."""
         station = self.station(index)
-        need(station.first_epoch <= epoch < station.first_epoch + station.epochs, "no key of this epoch")
-        record = self.keys[station.keys_at + epoch - station.first_epoch]
+        need(station.listed_from <= epoch < station.listed_from + station.epochs, "no key of this epoch")
+        record = self.keys[station.keys_at + epoch - station.listed_from]
         at = 33 * "ERP".index(which)
         return point(record[at:at + 33])
 
@@ -70,7 +72,7 @@ class Roster:
 
 
 NEEDED_OF_ROSTER = (1, 2, 3, 4, 5)
-KNOWN_OF_ROSTER = (*NEEDED_OF_ROSTER, 6, 7)
+KNOWN_OF_ROSTER = (*NEEDED_OF_ROSTER, 6, 7, 8)
 
 
 def read_roster(data, authority=None):
@@ -96,7 +98,22 @@ def read_roster(data, authority=None):
     need(len(roster.keys) == sum(s.epochs for s in roster.stations), "keys")
     need(all(record[at] in (2, 3) for record in roster.keys for at in (0, 33, 66)), "not a compressed point")
     read_revocation(roster, bodies)
+    if 8 in bodies:
+        read_windows(roster, bodies[8])
     return roster
+
+
+def read_windows(roster, body):
+    """30.16: section 8."""
+    need(body and len(body) % 8 == 0, "windows")
+    last = 0
+    for at in range(0, len(body), 8):
+        index, start, replaced = number(body[at:at + 2]), number(body[at + 2:at + 6]), number(body[at + 6:at + 8])
+        station = roster.station(index)
+        need(last < index and not station.is_gateway, "windows out of order")
+        need(start >= station.first_epoch and (start > station.first_epoch or replaced > 0), "says nothing")
+        need(start + station.epochs < 1 << 32, "windows")
+        station.listed_from, station.replaced, last = start, replaced, index
 
 
 def read_revocation(roster, bodies):
@@ -145,8 +162,10 @@ def read_station(data):
     padded = data.take(32)
     need(kind <= 1 and length <= 32 and padded[length:] == bytes(32 - length), "station")
     need(is_name(padded[:length], 32), "name")
-    return Station(index, kind == 1, padded[:length], data.take(33), data.take(33), number(data.take(4)),
-                   number(data.take(2)), number(data.take(4)))
+    station = Station(index, kind == 1, padded[:length], data.take(33), data.take(33), number(data.take(4)),
+                      number(data.take(2)), number(data.take(4)))
+    station.listed_from = station.first_epoch
+    return station
 
 
 def sections(data, known):

@@ -8,6 +8,7 @@ that is neither is a defect of this program and ends it.
 import json
 import sys
 
+import picket_extend as extension
 import picket_hop as hop
 import picket_provision as provision
 import picket_revoke as revocation
@@ -43,7 +44,7 @@ def read_roster(q):
     return {"mission": read.mission.hex(), "name": read.name.decode(), "version": read.version,
             "hash": roster.roster_hash(data).hex(), "next_index": read.next_index,
             "stations": [[s.index, s.is_gateway, s.name.decode(), s.identity.hex(), s.agreement.hex(), s.first_epoch,
-                          s.epochs] for s in read.stations]}
+                          s.listed_from, s.epochs, s.replaced] for s in read.stations]}
 
 
 def read_keyfill(q):
@@ -55,6 +56,17 @@ def read_request(q):
     request = roster.read_request(unhex(q["request"]))
     return {"name": request.name.decode(), "gateway": request.is_gateway, "epochs": len(request.keys),
             "identity": request.identity.hex()}
+
+
+def extend(q):
+    """Reads a request for epochs that is given, otherwise writes one."""
+    if "request" in q:
+        read = extension.read_extension(unhex(q["request"]), roster.read_roster(unhex(q["roster"]), unhex(q["authority"])))
+        keys = [b"".join(triple).hex() for triple in read.keys]
+        return {"own": read.own, "first": read.first, "keys": keys}
+    made = extension.write_extension(secret_key(unhex(q["identity"])), unhex(q["mission"]), q["own"], q["first"], q["count"],
+                                     unhex(q["secret"]))
+    return {"request": made.hex()}
 
 
 def psk(q):
@@ -148,7 +160,7 @@ def check_log(q):
 
 OPS = {"sealed": sealed, "log": check_log,
        "member": member, "seal": seal, "open": open_envelope, "roster": read_roster, "keyfill": read_keyfill,
-       "request": read_request, "psk": psk, "claim": claim, "frame": frame, "unframe": unframe,
+       "request": read_request, "extend": extend, "psk": psk, "claim": claim, "frame": frame, "unframe": unframe,
        "revoke": revoke, "revoke_open": revoke_open, "room_seal": room_seal, "room_open": room_open}
 
 

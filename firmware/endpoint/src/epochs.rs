@@ -14,6 +14,13 @@ use picket_seal::{Change, Local, activate};
 use picket_wire::Index;
 use picket_wire::time::{Duration, Instant, Wall};
 
+/// Which sessions an activation begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Both,
+    Receive,
+}
+
 impl<V: Vault> Home<V> {
     /// Enters the epoch that is due, if one is. Says whether one was entered.
     pub(crate) fn advance_epoch(&mut self, now: Instant) -> Result<bool, VaultError> {
@@ -23,7 +30,18 @@ impl<V: Vault> Home<V> {
         if self.record.epoch.is_some_and(|e| e >= to) {
             return Ok(false);
         }
-        self.activate_epoch(now, to)
+        self.activate_epoch(now, to, self.record.epoch, Begin::Both)
+    }
+
+    /// Keys of epochs that have begun already came late, from `first` on: what is sent to them can be received from now on.
+    /// We go on sending in-band until the next epoch, as not everybody lists them yet.
+    pub(crate) fn begin_late(&mut self, now: Instant, first: u32) -> Result<(), VaultError> {
+        match self.record.epoch {
+            Some(epoch) if first <= epoch => {
+                self.activate_epoch(now, epoch, first.checked_sub(1), Begin::Receive).map(|_| ())
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// When the next epoch is due.
@@ -45,7 +63,13 @@ impl<V: Vault> Home<V> {
         (entered >= EPOCH_OWN_TIME.as_micros()).then(|| epoch.saturating_add(1))
     }
 
-    fn activate_epoch(&mut self, now: Instant, to: u32) -> Result<bool, VaultError> {
+    fn activate_epoch(
+        &mut self,
+        now: Instant,
+        to: u32,
+        activated: Option<u32>,
+        begin: Begin,
+    ) -> Result<bool, VaultError> {
         let pairing = self.pairing()?;
         let psks = self.all_psks()?;
         let known: BTreeSet<Vec<u8>> = self.scan(keys::RECEIVE)?.into_iter().collect();
@@ -55,7 +79,7 @@ impl<V: Vault> Home<V> {
             roster: &self.roster,
             secrets: &self.secrets,
             pairing: &pairing,
-            activated: self.record.epoch,
+            activated,
         };
         let done = activate(
             &before,
@@ -71,20 +95,26 @@ impl<V: Vault> Home<V> {
             // A wrong clock (impossibly far ahead), or nothing to do: the epoch in force stays.
             return Ok(false);
         }
-        self.write_activation(now, to, changes)?;
+        self.write_activation(now, to, changes, begin)?;
         self.vault.purge();
         Ok(true)
     }
 
     /// All changes in one transaction. Only where they do not fit one, sessions go before it: they are in force with the
     /// last transaction, which also erases what they came from; a crash before it derives the same ones again.
-    fn write_activation(&mut self, now: Instant, to: u32, changes: Vec<Change>) -> Result<(), VaultError> {
+    fn write_activation(
+        &mut self,
+        now: Instant,
+        to: u32,
+        changes: Vec<Change>,
+        begin: Begin,
+    ) -> Result<(), VaultError> {
         let mut batch = Batch::default();
         let mut secrets = self.secrets.clone();
         let mut next = self.record.clone();
         for change in changes {
             match change {
-                Change::Send(mut session) if !self.record.rolled_back => {
+                Change::Send(mut session) if begin == Begin::Both && !self.record.rolled_back => {
                     if let Some(lanes) = session.split_lanes() {
                         put_send_as(&mut batch, keys::send_placed(lanes.id().to), &lanes)?;
                     }
@@ -93,7 +123,7 @@ impl<V: Vault> Home<V> {
                         put_send(&mut batch, &session)?;
                     }
                 }
-                // A copy of this home may send from the same key: both would use it.
+                // Late keys; or a copy of this home may send from the same key: both would use it.
                 Change::Send(_) => {}
                 Change::Receive(session) => {
                     let id = session.id();
@@ -121,7 +151,9 @@ impl<V: Vault> Home<V> {
                 self.commit(now, self.record.clone(), part)?;
             }
         }
-        next.epoch_age = self.entered_at(now, to);
+        if self.record.epoch != Some(to) {
+            next.epoch_age = self.entered_at(now, to);
+        }
         batch.put(keys::SECRETS.to_vec(), secrets_bytes(&secrets)?);
         self.commit(now, next, batch)?;
         self.secrets = secrets;

@@ -154,7 +154,8 @@ impl fmt::Display for ImportError {
             Self::NotListed => f.write_str("this roster does not list this device; nothing changed"),
             Self::NotOurKeys => f.write_str(
                 "ALARM: this roster lists keys as this device's own that are not; nothing changed, tell the authority at \
-                 once",
+                 once; where this device was restored from a copy, make new keys with `picket device extend`, which the \
+                 authority lists with --replace",
             ),
             Self::Vault(e) => e.fmt(f),
         }
@@ -166,9 +167,10 @@ impl fmt::Display for CannotSeal {
         f.write_str(match self {
             Self::NoPsk => "no pre-shared key with this member: ask the authority for a new keyfill",
             Self::NoPeerKeys => {
-                "the roster holds no key of this member for today: import a newer roster, and check the clock"
+                "the roster holds no key of this member for today: import a newer roster, and check the clock; if it is \
+                 the newest, the member must run `picket device extend`"
             }
-            Self::NoOwnKeys => "this device's own keys do not cover today: check the clock, or enrol it again",
+            Self::NoOwnKeys => "this device's own keys do not cover today: check the clock, and see `picket device extend`",
             Self::Exhausted => "the keys of this conversation are used up for today: wait for the next epoch",
         })
     }

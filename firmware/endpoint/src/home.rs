@@ -3,6 +3,7 @@
 use crate::batch::Batch;
 use crate::clock::{Age, Clock};
 use crate::error::{CreateError, OpenError};
+use crate::extend::OwnKeys;
 use crate::keys;
 use crate::limits::ROSTER_PIECE;
 use crate::message::optional_wall;
@@ -197,8 +198,13 @@ impl<V: Vault> Home<V> {
         Ok(PairingSecret::new(epoch, *key))
     }
 
-    /// Puts a verified, newer roster in force, with the keys that follow from it.
-    pub(crate) fn replace_roster(&mut self, now: Instant, mut roster: Roster<Vec<u8>>) -> Result<(), VaultError> {
+    /// Puts a verified, newer roster in force, with the keys that follow from it; `own` is what becomes of ours.
+    pub(crate) fn replace_roster(
+        &mut self,
+        now: Instant,
+        mut roster: Roster<Vec<u8>>,
+        own: OwnKeys,
+    ) -> Result<(), VaultError> {
         let me = self.me();
         revocation::restore(&mut self.vault, me, &mut roster).map_err(|_| VaultError::Damaged)?;
         let slot = self.record.roster_slot ^ 1;
@@ -211,9 +217,22 @@ impl<V: Vault> Home<V> {
         self.leavers(&roster, &mut batch)?;
         let mut next = self.record.clone();
         (next.roster_slot, next.roster_pieces) = (slot, pieces);
+        if let Some(secrets) = &own.secrets {
+            batch.put(keys::SECRETS.to_vec(), secrets_bytes(secrets)?);
+        }
+        if own.all_listed {
+            batch.remove(keys::EXTENSION.to_vec());
+        }
         self.commit(now, next, batch)?;
         self.roster = roster;
-        Ok(())
+        if let Some(secrets) = own.secrets {
+            self.secrets = secrets;
+            self.vault.purge();
+        }
+        match own.first {
+            Some(first) => self.begin_late(now, first),
+            None => Ok(()),
+        }
     }
 
     /// Keys with members enrolled after us follow from our pairing secret.

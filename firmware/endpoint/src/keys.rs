@@ -9,6 +9,8 @@ use picket_wire::{Index, MessageId};
 pub(crate) const HOME: &[u8] = b"h";
 /// The device's secrets.
 pub(crate) const SECRETS: &[u8] = b"d";
+/// Keys for further epochs that no roster lists yet.
+pub(crate) const EXTENSION: &[u8] = b"x";
 /// The pairing secret, from which keys with later joiners come.
 pub(crate) const PAIRING: &[u8] = b"g";
 /// Rooms listened to.

@@ -23,6 +23,7 @@ mod endpoint;
 mod epochs;
 pub mod error;
 mod expiry;
+mod extend;
 mod home;
 mod hop;
 pub mod io;
@@ -51,6 +52,7 @@ mod way;
 
 pub use endpoint::Endpoint;
 pub use error::{BodyError, CannotSeal, ComposeError, CreateError, ImportError, MarkReadError, OpenError};
+pub use extend::{ExtendError, Extending};
 pub use io::{Counters, Detached, Event, Input, Output, Random};
 pub use listen::ListenError;
 pub use message::{

@@ -38,6 +38,14 @@ pub const FINISHED_MAX: usize = 5_000;
 /// Parcels offered to the gateway at once: the rest waits in the outbox, most urgent first.
 pub const OFFERED_MAX: usize = 16;
 
+/// Own keys for fewer epochs than this are told of: at a day each there is a week for a request to reach the authority and
+/// for its roster to come back.
+pub const EPOCHS_FEW: u32 = 7;
+
+/// Epochs by which clocks of device and authority may differ, when all of a device's keys are over and its request begins
+/// anew instead of following them.
+pub const CLOCKS_DIFFER_EPOCHS: u32 = 2;
+
 /// Events waiting for the host. Hosts drain after every input, and one input makes few.
 pub const EVENTS_MAX: usize = 4_096;
 

@@ -242,7 +242,7 @@ fn rosters_only_go_forward_and_a_newcomer_is_reached() {
 }
 
 #[test]
-fn a_newer_roster_with_other_keys_for_us_is_refused_and_one_with_other_keys_for_a_peer_is_not() {
+fn a_newer_roster_with_other_keys_for_us_is_refused_and_so_is_one_with_other_epoch_keys_for_a_peer() {
     let mut world = pair(33);
     let now = world.now;
     let index = |at: usize| world.mission.indices[at];
@@ -261,10 +261,13 @@ fn a_newer_roster_with_other_keys_for_us_is_refused_and_one_with_other_keys_for_
         [signed, signature.to_vec()].concat()
     };
     let agreement = |of: Index| move |r: &Roster<Vec<u8>>| r.station(of).unwrap().agreement.0;
-    let refused = [with(&agreement(us)), with(&|r| r.epoch_keys(us, 3).unwrap().r.0)];
-    let (taken, endpoint) = (with(&agreement(peer)), world.endpoint(0));
-    for roster in refused {
-        assert_eq!(endpoint.import_roster(now, roster), Err(ImportError::NotOurKeys));
+    let other_epoch = |of: Index| with(&move |r: &Roster<Vec<u8>>| r.epoch_keys(of, 3).unwrap().r.0);
+    let refused = [(other_epoch(us), us), (other_epoch(peer), peer)];
+    let (ours, taken, endpoint) = (with(&agreement(us)), with(&agreement(peer)), world.endpoint(0));
+    assert_eq!(endpoint.import_roster(now, ours), Err(ImportError::NotOurKeys));
+    for (roster, index) in refused {
+        let alarm = ImportError::Upgrade(UpgradeError::Keys { index });
+        assert_eq!(endpoint.import_roster(now, roster), Err(alarm));
     }
     assert_eq!(endpoint.import_roster(now, taken), Ok(Upgrade::Newer));
 }

@@ -1,8 +1,10 @@
 //! Decoders: what decodes encodes back to the same bytes.
 
-use picket_roster::{AuthorityKey, DeviceRequest, DeviceSecrets, Keyfill, check_roster_format, read_revoke};
-use picket_seal::{Content, ReceiveSession, SendSession};
+use picket_roster::{
+    AuthorityKey, DeviceRequest, DeviceSecrets, Extension, ExtensionRequest, Keyfill, check_roster_format, read_revoke,
+};
 use picket_seal::room::{Attest, RoomReceiver, RoomState, keys_of};
+use picket_seal::{Content, ReceiveSession, SendSession};
 use picket_wire::Lifetime;
 use picket_wire::control::Control;
 use picket_wire::envelope::{self, Envelope};
@@ -58,6 +60,25 @@ pub fn roster_formats(data: &[u8]) {
     let _ = DeviceRequest::decode(data);
     let _ = DeviceSecrets::decode(data);
     let _ = AuthorityKey::from_bytes(data);
+}
+
+/// Requests for further epochs, and what is kept while they are pending. Nobody's signature holds.
+pub fn extension_formats(data: &[u8]) {
+    if let Ok(request) = ExtensionRequest::decode(data) {
+        let epochs = request.epochs();
+        assert!(!epochs.is_empty() && epochs.len() <= picket_roster::limits::EPOCHS_MAX);
+        assert!(request.epoch_keys().map(|(epoch, _)| epoch).eq(epochs));
+        let own = request.own;
+        let refused = ExtensionRequest::verify(data, request.mission, |index| {
+            assert_eq!(index, own);
+            None
+        });
+        assert!(refused.is_err());
+    }
+    if let Ok(pending) = Extension::from_bytes(data) {
+        assert_eq!(pending.to_bytes().as_ref(), data);
+        assert!(pending.seeds(pending.epochs().end).is_none() && pending.seeds(pending.epochs().start).is_some());
+    }
 }
 
 /// Frames of kind 3, and the objects in them: what is read is written back to the same bytes, unknown kinds of a list aside.

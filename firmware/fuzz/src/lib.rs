@@ -9,7 +9,8 @@ mod stores;
 
 pub use codes::{codes_fountain, codes_hunter};
 pub use formats::{
-    roster_formats, seal_content, seal_rooms, seal_state, signed_objects, wire_control, wire_envelope, wire_frame,
+    extension_formats, roster_formats, seal_content, seal_rooms, seal_state, signed_objects, wire_control,
+    wire_envelope, wire_frame,
 };
 pub use links::{link_bytes, link_pair};
 pub use provisioning::{provision_formats, provision_parts};
@@ -20,12 +21,13 @@ pub use stores::{store_queue, store_table};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("signed_objects", signed_objects),
     ("wire_frame", wire_frame),
     ("wire_envelope", wire_envelope),
     ("wire_control", wire_control),
     ("roster_formats", roster_formats),
+    ("extension_formats", extension_formats),
     ("seal_content", seal_content),
     ("seal_rooms", seal_rooms),
     ("seal_state", seal_state),

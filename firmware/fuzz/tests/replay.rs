@@ -105,6 +105,9 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("wire_control", "vector", "wire-control.json", "/controls", &["hex"][..]),
         ("wire_control", "refused", "wire-errors.json", "/controls", &["hex"][..]),
         ("roster_formats", "vector", "roster.json", "", &["hex", "file"][..]),
+        ("extension_formats", "request", "extension.json", "/requests", &["hex"][..]),
+        ("extension_formats", "pending", "extension.json", "/pending", &["hex"][..]),
+        ("roster_formats", "extended", "extension.json", "/rosters", &["hex"][..]),
         ("seal_state", "vector", "seal.json", "/sessions", &["state"][..]),
         ("provision_formats", "sealed", "provision.json", "/sealed", &["hex"][..]),
         ("provision_formats", "audit", "provision.json", "/audit", &["log", "head"][..]),
@@ -141,9 +144,8 @@ fn safe_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/key-file.txt");
     let text = fs::read_to_string(path).expect("key-file.txt");
     let files = text.lines().filter_map(|l| l.split_once(' '));
-    let mut seeds: Vec<_> = files
-        .map(|(name, bytes)| ("safe_formats", format!("key-{name}"), hex::decode(bytes).expect("hex")))
-        .collect();
+    let mut seeds: Vec<_> =
+        files.map(|(name, bytes)| ("safe_formats", format!("key-{name}"), hex::decode(bytes).expect("hex"))).collect();
     let mut marked = seeds[0].2.clone();
     marked[13] = 1;
     seeds.push(("safe_formats", "key-marked".into(), marked));

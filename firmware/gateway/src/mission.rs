@@ -125,6 +125,7 @@ impl ImportError {
             Self::Upgrade(UpgradeError::Conflict { .. }) => "roster_conflict",
             Self::Upgrade(UpgradeError::Mission) => "roster_mission",
             Self::Upgrade(UpgradeError::Reused { .. }) => "roster_reused",
+            Self::Upgrade(UpgradeError::Keys { .. }) => "roster_keys",
             Self::Upgrade(UpgradeError::Unrevoked) => "roster_unrevoked",
             Self::Revoked => "roster_revoked",
             Self::Io(_) => "state_unwritable",

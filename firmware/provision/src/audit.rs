@@ -47,6 +47,8 @@ pub enum Act {
     KeyMoved,
     /// Began this log, in a mission that is older. Detail: version of its roster. Output: its hash.
     Begin,
+    /// Listed a device's keys of further epochs. Detail: its index. Output: its request.
+    Extend,
 }
 
 /// One act.
@@ -124,7 +126,7 @@ impl fmt::Display for Broken {
 impl core::error::Error for Broken {}
 
 impl Act {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Create,
         Self::Enrol,
         Self::Roster,
@@ -134,6 +136,7 @@ impl Act {
         Self::Protect,
         Self::KeyMoved,
         Self::Begin,
+        Self::Extend,
     ];
 
     /// Its byte.
@@ -149,6 +152,7 @@ impl Act {
             Self::Protect => 7,
             Self::KeyMoved => 8,
             Self::Begin => 9,
+            Self::Extend => 10,
         }
     }
 
@@ -165,6 +169,7 @@ impl Act {
             Self::Protect => "protect",
             Self::KeyMoved => "key_moved",
             Self::Begin => "begin",
+            Self::Extend => "extend",
         }
     }
 

@@ -122,7 +122,9 @@ pub fn request_hash(request: &[u8]) -> [u8; 32] {
     Sha256::digest(request.get(..request.len().saturating_sub(SIGNATURE)).unwrap_or_default()).into()
 }
 
-/// The same, of the request with which a station of `roster` was enrolled: everything in it is in the roster.
+/// The same, of the request with which a station of `roster` was enrolled: everything in it is in the roster, as long as
+/// no keys have left it (§30.16). After that it is the hash of a request that nobody made: its device has joined already,
+/// and knows itself by its identity.
 ///
 /// # Errors
 /// [`SealedError::Unknown`].
@@ -135,9 +137,8 @@ pub fn request_hash_of(roster: &Roster<impl AsRef<[u8]>>, station: Index) -> Res
         .chain_update(s.identity.0)
         .chain_update(s.agreement.0)
         .chain_update(s.epochs.to_be_bytes());
-    for n in 0..u32::from(s.epochs) {
-        let keys = s.first_epoch.checked_add(n).and_then(|epoch| roster.epoch_keys(station, epoch));
-        hash.update(keys.ok_or(SealedError::Unknown)?.to_bytes());
+    for epoch in s.listed_from..s.listed_end() {
+        hash.update(roster.epoch_keys(station, epoch).ok_or(SealedError::Unknown)?.to_bytes());
     }
     Ok(hash.finalize().into())
 }

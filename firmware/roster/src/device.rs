@@ -162,6 +162,11 @@ impl EpochSeeds {
     /// Bytes of [`Self::to_bytes`].
     pub const LEN: usize = 97;
 
+    /// All three.
+    pub(crate) const fn whole(e: &[u8; 32], r: &[u8; 32], p: &[u8; 32]) -> Self {
+        Self { e: Some(*e), r: Some(*r), p: Some(*p) }
+    }
+
     /// Nothing left.
     pub const ERASED: Self = Self { e: None, r: None, p: None };
 
@@ -300,6 +305,33 @@ impl DeviceSecrets {
     /// Takes over the first epoch that the roster gives this device.
     pub const fn set_first_epoch(&mut self, epoch: u32) {
         self.first_epoch = epoch;
+    }
+
+    /// The same device with seeds for other epochs: those of `epochs`, each as `seeds` gives it, erased where it gives
+    /// none.
+    ///
+    /// # Errors
+    /// [`DeviceError::Epochs`] for more than [`EPOCHS_MAX`].
+    pub fn with_epochs(
+        &self,
+        epochs: core::ops::Range<u32>,
+        seeds: impl Fn(u32) -> Option<EpochSeeds>,
+    ) -> Result<Self, DeviceError> {
+        let count = u16::try_from(epochs.len()).map_err(|_| DeviceError::Epochs)?;
+        if usize::from(count) > EPOCHS_MAX {
+            return Err(DeviceError::Epochs);
+        }
+        let mut made = Self {
+            identity: self.identity.clone(),
+            agreement: self.agreement.clone(),
+            first_epoch: epochs.start,
+            count,
+            seeds: [const { EpochSeeds::ERASED }; EPOCHS_MAX],
+        };
+        for (epoch, slot) in epochs.zip(made.seeds.iter_mut()) {
+            *slot = seeds(epoch).unwrap_or(EpochSeeds::ERASED);
+        }
+        Ok(made)
     }
 
     /// Seeds of an epoch, if it was made with some for it.

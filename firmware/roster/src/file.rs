@@ -16,6 +16,8 @@ pub struct FileKind {
 pub const ROSTER: FileKind = FileKind { magic: *b"PKROSTER", version: 1 };
 /// A device's request to be enrolled.
 pub const REQUEST: FileKind = FileKind { magic: *b"PKREQST\n", version: 1 };
+/// A device's request to have keys of further epochs listed.
+pub const EXTENSION: FileKind = FileKind { magic: *b"PKEXTEND", version: 1 };
 /// A device's keyfill.
 pub const KEYFILL: FileKind = FileKind { magic: *b"PKKEYFIL", version: 1 };
 /// The authority's own keys.

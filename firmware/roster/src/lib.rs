@@ -41,6 +41,7 @@ pub mod authority;
 mod claim;
 pub mod codec;
 pub mod device;
+mod extension;
 pub mod file;
 mod keyfill;
 pub mod keys;
@@ -59,10 +60,11 @@ pub mod tree;
 mod verify;
 
 #[cfg(feature = "authority")]
-pub use authority::{AuthorityKey, DraftError, RosterDraft};
+pub use authority::{AuthorityKey, DraftError, ExtendError, Extended, RosterDraft};
 pub use claim::{sign_claim, sign_listens, verify_claim, verify_listens};
 pub use codec::{DecodeError, NoRoom};
 pub use device::{DeviceRequest, DeviceSecrets, EpochSeeds};
+pub use extension::{Extension, ExtensionError, ExtensionRequest};
 pub use file::HeaderError;
 pub use keyfill::{Keyfill, KeyfillError};
 pub use keys::{AgreementSecret, BadKey, IdentitySecret, PublicKey, link_key};

@@ -1,7 +1,7 @@
 //! Every limit of rosters and keyfills, with its reason.
 
-/// Most epochs a device makes keys for in advance: two months of days. 96 bytes of seeds an epoch must fit a small
-/// device's memory; a longer mission enrols its devices again.
+/// Most epochs that a device has keys for at once: two months of days. 96 bytes of seeds an epoch must fit a small
+/// device's memory; in a longer mission the device makes further ones meanwhile (§30.16).
 pub const EPOCHS_MAX: usize = 64;
 
 /// Epochs made when nothing else is asked for, at 24 h each.
@@ -33,6 +33,9 @@ pub const ROSTER_MAX: usize = 256 << 20;
 
 /// Longest request in bytes: header, name, [`EPOCHS_MAX`] epochs of three keys, signature.
 pub const REQUEST_MAX: usize = 128 + NAME_MAX + EPOCHS_MAX * 99 + 64;
+
+/// Longest request for further epochs: header, mission, index, epochs, [`EPOCHS_MAX`] epochs of three keys, signature.
+pub const EXTENSION_MAX: usize = 26 + EPOCHS_MAX * 99 + 64;
 
 /// Longest encoding of a device's secrets.
 pub const SECRETS_MAX: usize = 74 + EPOCHS_MAX * 101;

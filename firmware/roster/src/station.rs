@@ -34,10 +34,14 @@ pub struct Station<'a> {
     pub identity: PublicKey,
     /// Public agreement key IK (ECDH).
     pub agreement: PublicKey,
-    /// First epoch it has keys for; also where its pre-shared keys with earlier stations begin.
+    /// The epoch it was enrolled in: where its pre-shared keys with earlier stations begin, for ever.
     pub first_epoch: u32,
-    /// Number of epochs it has keys for; 0 for gateways.
+    /// Epoch of the first keys that are listed: the first epoch, until keys that are over leave the roster (§30.16).
+    pub listed_from: u32,
+    /// Number of epochs whose keys are listed; 0 for gateways.
     pub epochs: u16,
+    /// How often the station replaced keys that were listed already.
+    pub replaced: u16,
     /// Where its epoch keys begin in the key section, in records.
     pub(crate) keys_at: u32,
 }
@@ -84,15 +88,19 @@ impl<'a> Station<'a> {
         if padding.iter().any(|b| *b != 0) {
             return Err(DecodeError::Value);
         }
+        let (name, identity, agreement) = (checked_name(name)?, public(&mut r)?, public(&mut r)?);
+        let (first_epoch, epochs, keys_at) = (r.u32()?, r.u16()?, r.u32()?);
         let station = Self {
             index,
             kind,
-            name: checked_name(name)?,
-            identity: public(&mut r)?,
-            agreement: public(&mut r)?,
-            first_epoch: r.u32()?,
-            epochs: r.u16()?,
-            keys_at: r.u32()?,
+            name,
+            identity,
+            agreement,
+            first_epoch,
+            listed_from: first_epoch,
+            epochs,
+            replaced: 0,
+            keys_at,
         };
         r.end()?;
         let gateway_with_keys = station.kind == Kind::Gateway && station.epochs != 0;
@@ -100,9 +108,15 @@ impl<'a> Station<'a> {
         if gateway_with_keys || overflow { Err(DecodeError::Value) } else { Ok(station) }
     }
 
+    /// The epoch after the last one whose keys are listed.
+    #[must_use]
+    pub const fn listed_end(&self) -> u32 {
+        self.listed_from.saturating_add(self.epochs as u32)
+    }
+
     /// Position of `epoch`'s keys in the key section, if the station has any for it.
     pub(crate) fn key_record(&self, epoch: u32) -> Option<usize> {
-        let k = epoch.checked_sub(self.first_epoch)?;
+        let k = epoch.checked_sub(self.listed_from)?;
         if k >= u32::from(self.epochs) {
             return None;
         }

@@ -2,18 +2,18 @@
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::U12;
-use aes_gcm::aes::Aes256;
+use aes_gcm::aes::Aes256Enc;
 use aes_gcm::{AesGcm, KeyInit};
 use hkdf::Hkdf;
 use picket_wire::control::{ReceiptKind, Token};
-use picket_wire::keys::hmac;
+use picket_wire::keys::HmacKey;
 use picket_wire::limits::TAG_LEN;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// AES-256-GCM with 12-byte nonce and 12-byte tag.
-type Gcm = AesGcm<Aes256, U12, U12>;
+/// AES-256-GCM with 12-byte nonce and 12-byte tag. Counter mode only ever encrypts: no key schedule for decrypting.
+type Gcm = AesGcm<Aes256Enc, U12, U12>;
 
 /// ck_i. Erased on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -57,24 +57,25 @@ impl Tokens {
 }
 
 impl ChainKey {
-    /// mk_i = HMAC(ck_i, 1).
-    pub(crate) fn message_key(&self) -> MessageKey {
-        MessageKey(hmac(&self.0, &[&[1]]))
+    /// mk_i = HMAC(ck_i, 1), and ck_{i+1} = HMAC(ck_i, 2).
+    pub(crate) fn step(&self) -> (MessageKey, Self) {
+        let key = HmacKey::new(&self.0);
+        (MessageKey(key.over(&[&[1]])), Self(key.over(&[&[2]])))
     }
 
-    /// ck_{i+1} = HMAC(ck_i, 2), in place of ck_i.
+    /// ck_{i+1} in place of ck_i, where mk_i is not needed.
     pub(crate) fn advance(&mut self) {
-        let next = Zeroizing::new(hmac(&self.0, &[&[2]]));
-        self.0.copy_from_slice(next.as_ref());
+        *self = Self(HmacKey::new(&self.0).over(&[&[2]]));
     }
 }
 
 impl MessageKey {
     /// Receipt tokens, to be derived before the key is erased.
     pub(crate) fn tokens(&self) -> Tokens {
+        let key = HmacKey::new(&self.0);
         let token = |word: &[u8]| {
             let mut out = [0; 8];
-            out.copy_from_slice(&hmac(&self.0, &[word])[..8]);
+            out.copy_from_slice(&key.over(&[word])[..8]);
             out
         };
         Tokens { delivered: token(b"delivered"), read: token(b"read") }
@@ -94,12 +95,12 @@ impl MessageKey {
     }
 
     /// K(32) ‖ N(12) = HKDF-Expand(mk_i, "PICKET-msg", 44).
+    #[inline]
     fn cipher(&self) -> Option<(Gcm, [u8; 12])> {
         let mut okm = Zeroizing::new([0u8; 44]);
         Hkdf::<Sha256>::from_prk(&self.0).ok()?.expand(b"PICKET-msg", okm.as_mut()).ok()?;
-        let gcm = Gcm::new_from_slice(okm.get(..32)?).ok()?;
-        let nonce = okm.get(32..)?.try_into().ok()?;
-        Some((gcm, nonce))
+        let (key, nonce) = okm.split_first_chunk::<32>()?;
+        Some((Gcm::new(key.into()), nonce.try_into().ok()?))
     }
 }
 

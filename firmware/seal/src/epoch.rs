@@ -163,7 +163,7 @@ pub fn activate<'p, B: AsRef<[u8]>, E>(
             )?;
         }
     }
-    erase(before, from, to, oldest, &mut emit)?;
+    erase(before, to, oldest, &mut emit)?;
     for (peer, psk) in peers {
         if psk.epoch() < oldest {
             let mut psk = psk.clone();
@@ -249,10 +249,9 @@ fn begin<B: AsRef<[u8]>, E>(
     Ok(())
 }
 
-/// E and R of every visited epoch go; P of every epoch before `oldest` goes too.
+/// E and R of every epoch up to `to` go; P of every epoch before `oldest` goes too.
 fn erase<B: AsRef<[u8]>, E>(
     before: &Before<'_, B>,
-    from: u32,
     to: u32,
     oldest: u32,
     emit: &mut impl FnMut(Change) -> Result<(), ActivateError<E>>,
@@ -262,11 +261,8 @@ fn erase<B: AsRef<[u8]>, E>(
     for epoch in first..last.min(to.saturating_add(1)) {
         let Some(old) = before.secrets.seeds(epoch) else { continue };
         let mut seeds = old.clone();
-        if epoch >= from {
-            seeds.erase_er();
-        }
+        seeds.erase_er();
         if epoch < oldest {
-            seeds.erase_er();
             seeds.erase_p();
         }
         if seeds != *old {

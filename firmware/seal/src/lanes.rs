@@ -177,7 +177,7 @@ impl Lanes {
     pub(crate) fn take(&mut self, lane: Lane) -> Option<(Slot, ChainKey)> {
         let slot = self.next(lane)?;
         let root = self.0.get_mut(lane.place())?;
-        let chain = ChainKey(root.key.message_key().0);
+        let chain = ChainKey(root.key.step().0.0);
         root.step(lane);
         Some((slot, chain))
     }

@@ -265,7 +265,7 @@ impl SendSession {
         let room = out.len().saturating_sub(head + TAG_LEN).min(CONTENT_MAX);
         let body = out.get_mut(head..head + room).ok_or(SealError::NoRoom)?;
         let len = content.encode(padding, body)?;
-        let key = self.chain.message_key();
+        let (key, next) = self.chain.step();
         let tokens = key.tokens();
         let mut aad = [0; AAD_MAX];
         let (front, back) = out.split_at_mut(head);
@@ -278,7 +278,7 @@ impl SendSession {
         let envelope = out.get(..head + len + TAG_LEN).ok_or(SealError::NoRoom)?;
         let identity = Envelope::parse(envelope).map_err(|_| SealError::Header)?.identity();
         let counter = self.next;
-        self.chain.advance();
+        self.chain = next;
         self.next += 1;
         Ok(Sealed { envelope, identity, counter, tokens })
     }

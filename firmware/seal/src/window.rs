@@ -91,34 +91,36 @@ impl Window {
             return Err(if tried { OpenError::NotAuthentic } else { self.refusal(low, steps) });
         }
         let counter = self.next.checked_add(steps).filter(|c| *c < u32::MAX).ok_or(OpenError::Exhausted)?;
-        let (mut chain, jumped) = self.jump(counter);
-        let key = chain.message_key();
+        let mut jumped = Vec::new();
+        let (key, next) = self.jump(counter, &mut jumped).step();
         let Some(len) = attempt(counter, &key)? else { return Err(OpenError::NotAuthentic) };
-        chain.advance();
-        self.commit(chain, &jumped, counter, counter + 1);
+        self.commit(next, &jumped, counter, counter + 1);
         Ok(Found { len, counter, key })
     }
 
     /// Keeps the keys of all counters before `counter`, as if they had been skipped; not further than may be jumped.
     pub(crate) fn skip_to(&mut self, counter: u32) {
         if counter > self.next && counter - self.next <= JUMP_FREE {
-            let (chain, jumped) = self.jump(counter);
+            let mut jumped = Vec::new();
+            let chain = self.jump(counter, &mut jumped);
             self.commit(chain, &jumped, counter, counter);
         }
     }
 
-    /// The chain at `counter`, and the keys before it that may be kept.
-    fn jump(&self, counter: u32) -> (ChainKey, Vec<Skipped, SKIPPED_MAX>) {
+    /// The chain at `counter`; the keys before it that may be kept go into `jumped`.
+    fn jump(&self, counter: u32, jumped: &mut Vec<Skipped, SKIPPED_MAX>) -> ChainKey {
         let mut chain = self.chain.clone();
-        let mut jumped = Vec::new();
         for skipped in self.next..counter {
             // Only the newest can be kept; keys of the others are never made.
-            if (counter - skipped) as usize <= SKIPPED_MAX {
-                let _always_fits = jumped.push(Skipped { counter: skipped, key: chain.message_key() });
+            if (counter - skipped) as usize > SKIPPED_MAX {
+                chain.advance();
+                continue;
             }
-            chain.advance();
+            let (key, next) = chain.step();
+            let _always_fits = jumped.push(Skipped { counter: skipped, key });
+            chain = next;
         }
-        (chain, jumped)
+        chain
     }
 
     /// Name of the refusal of a counter that is not far ahead but behind, as far as can be told from its low bits.

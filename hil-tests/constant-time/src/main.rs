@@ -7,7 +7,7 @@
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::U12;
-use aes_gcm::aes::Aes256;
+use aes_gcm::aes::Aes256Enc;
 use aes_gcm::{AesGcm, KeyInit};
 use picket_roster::{AgreementSecret, IdentitySecret};
 use picket_safe::slots::{Cost, KeyFile, Opener, Owner};
@@ -79,7 +79,7 @@ fn receipt_token() {
 fn gcm() {
     let mut key = KEY;
     secret(&mut key);
-    let gcm = AesGcm::<Aes256, U12, U12>::new_from_slice(&key).unwrap();
+    let gcm = AesGcm::<Aes256Enc, U12, U12>::new_from_slice(&key).unwrap();
     let mut text = *b"a text of twenty b..";
     secret(&mut text);
     let tag = gcm.encrypt_inout_detached(&[9; 12].into(), b"aad", text.as_mut_slice().into()).unwrap();

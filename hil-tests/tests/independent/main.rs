@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod extension;
 mod frames;
 mod mission;
 mod provisioned;

@@ -34,7 +34,18 @@ fn a_roster_means_the_same_to_both_and_no_changed_byte_is_accepted_by_either() {
         .stations()
         .map(|s| {
             let (identity, agreement) = (hex::encode(s.identity.0), hex::encode(s.agreement.0));
-            json!([s.index.0, s.kind == Kind::Gateway, s.name, identity, agreement, s.first_epoch, s.epochs])
+            let window = [s.first_epoch, s.listed_from, s.epochs.into(), s.replaced.into()];
+            json!([
+                s.index.0,
+                s.kind == Kind::Gateway,
+                s.name,
+                identity,
+                agreement,
+                window[0],
+                window[1],
+                window[2],
+                window[3]
+            ])
         })
         .collect();
     let expected = json!({

@@ -43,6 +43,8 @@ fn command(command: Command, out: &Output) -> Result<Exit, Failure> {
         Command::Mission(MissionCommand::Remove(args)) => provision::remove(&args, out)?,
         Command::Mission(MissionCommand::Protect(args)) => provision::protect(&args, out)?,
         Command::Mission(MissionCommand::Log(args)) => provision::log(&args, out)?,
+        Command::Mission(MissionCommand::Extend(args)) => provision::extend(&args, out)?,
+        Command::Device(DeviceCommand::Extend(args)) => return block_on(commands::extend(args, *out)),
         Command::Device(DeviceCommand::New(args)) => provision::device::new(&args, out)?,
         Command::Join(args) => provision::device::join(&args, out)?,
         Command::Qr(args) => provision::qr(&args, out)?,

@@ -1,82 +1,12 @@
 //! A mission provisioned with the real program: by files, by codes, with its key under a passphrase and in a token.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bench;
+
+use bench::{Bench, parts, stderr};
 use serde_json::Value;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-struct Bench {
-    tmp: tempfile::TempDir,
-    softhsm: Option<PathBuf>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self { tmp: tempfile::tempdir().unwrap(), softhsm: None }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.tmp.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        std::fs::write(self.tmp.path().join(name), text).unwrap();
-        self.path(name)
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_picket"));
-        command.args(line.split_whitespace()).current_dir(self.tmp.path());
-        for name in ["PICKET_PASSPHRASE_FILE", "PICKET_HOME", "PICKET_PKCS11", "PICKET_PIN_FILE"] {
-            command.env_remove(name);
-        }
-        if let Some(conf) = &self.softhsm {
-            command.env("SOFTHSM2_CONF", conf);
-        }
-        command
-    }
-
-    fn run(&self, line: &str) -> Output {
-        self.command(line).stdin(Stdio::null()).output().unwrap()
-    }
-
-    /// What must be done; its standard output.
-    fn must(&self, line: &str) -> String {
-        let done = self.run(line);
-        assert!(done.status.success(), "picket {line}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
-    }
-
-    /// What must be refused with this exit code; its standard error.
-    fn refused(&self, line: &str, code: i32) -> String {
-        let done = self.run(line);
-        let said = String::from_utf8(done.stderr).unwrap();
-        assert_eq!(done.status.code(), Some(code), "picket {line}: {said}");
-        assert!(said.contains("next:"), "{said}");
-        said
-    }
-
-    /// With these lines on standard input.
-    fn scan(&self, line: &str, lines: &[String]) -> Output {
-        let mut child =
-            self.command(line).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Whoever has all parts reads no further.
-        let _ = child.stdin.take().unwrap().write_all(lines.join("\n").as_bytes());
-        child.wait_with_output().unwrap()
-    }
-}
-
-/// Texts of a file's codes.
-fn parts(bench: &Bench, file: &str) -> Vec<String> {
-    let shown = bench.must(&format!("--json qr {file}"));
-    shown.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["text"].as_str().unwrap().to_owned()).collect()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
+use std::path::Path;
+use std::process::Command;
 #[test]
 fn requests_and_keyfills_travel_as_codes() {
     let bench = Bench::new();

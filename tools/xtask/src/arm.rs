@@ -42,10 +42,11 @@ one for three peers and one for one.
 
 - x86-64: the toolchain in use; AES-NI and PCLMULQDQ. Its instructions for SHA-256 are not emulated, so that the count
   is one with SHA-256 in portable code, and higher than what a processor with them executes.
-- aarch64: the distribution's compiler, release profile; a Cortex-A53 with AES, PMULL and SHA-2, found at run time
-  by the crates themselves: no flag is needed, and the same program runs without them.
-- aarch64, portable code: the same without those instructions (`--cfg aes_backend=\"soft\"` and its like), which is what a
-  Raspberry Pi 4 and older ones run: their processors lack them.
+- aarch64: the distribution's compiler, release profile; a Cortex-A53 with AES, PMULL and SHA-2, which the crates look for
+  at run time: no flag is needed.
+- aarch64, portable code: built without those instructions (`--cfg aes_backend=\"soft\"` and its like): what the crates
+  choose on a processor that lacks them, as those of a Raspberry Pi 4 and older ones. That choice itself was not seen: the
+  emulator knows no such processor.
 - armv7: a Cortex-A7; there is portable code only.
 ";
 
@@ -198,5 +199,11 @@ mod tests {
         assert_eq!(differences(&kept, &[row(10_501)]).len(), 1);
         assert_eq!(differences(&kept, &[row(9_499)]).len(), 1);
         assert_eq!(differences("", &[row(1)]).len(), 1);
+    }
+
+    #[test]
+    fn what_is_kept_says_how_it_is_counted() {
+        let kept = std::fs::read_to_string(cargo::root().join(KEPT)).unwrap_or_default();
+        assert!(kept.starts_with(HEAD) && kept.ends_with(FOOT), "cargo xtask bench arm --bless");
     }
 }

@@ -65,6 +65,11 @@ impl Board {
         Ok(command)
     }
 
+    /// A library of the board, as the cross linker's package has it.
+    pub fn library(&self, name: &str) -> PathBuf {
+        PathBuf::from(self.libraries).join("lib").join(name)
+    }
+
     /// Runs a program of this board here.
     pub fn emulated(&self) -> Command {
         let mut command = Command::new(self.emulator);

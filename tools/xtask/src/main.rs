@@ -11,6 +11,7 @@ mod cross;
 mod dist;
 mod distribution;
 mod instructions;
+mod machine;
 mod needs;
 mod prove;
 mod suite;
@@ -60,6 +61,8 @@ enum Task {
         #[arg(long)]
         target: Option<String>,
     },
+    /// Run `picketd` on an emulated board with a GPIO line, and close the switch on it (Debian, some minutes)
+    Board,
     /// Build the core crates for a microcontroller: proves that they need no operating system (Debian, some minutes)
     BareMetal,
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Some(Task::Prove) => prove::run(),
         Some(Task::ConstantTime) => constant_time::run(),
         Some(Task::Dist { target }) => dist::run(target.as_deref()),
+        Some(Task::Board) => machine::run(),
         Some(Task::BareMetal) => bare_metal::run(),
     };
     match done {

@@ -50,7 +50,8 @@ const TESTS: [Need; 10] = [
 const PROOFS: [Need; 1] =
     [Need { what: What::Program("valgrind"), package: "valgrind", purpose: "seeing what depends on secrets" }];
 
-const BOARDS: [Need; 5] = [
+const BOARDS: [Need; 6] = [
+    Need { what: What::Program("qemu-system-aarch64"), package: "qemu-system-arm", purpose: "emulating a whole board" },
     Need {
         what: What::Program("qemu-aarch64-static"),
         package: "qemu-user-static",

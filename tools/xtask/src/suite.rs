@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::cargo::{self, TestProgram};
 use crate::summary::Summary;
-use crate::{constant_time, needs, prove};
+use crate::{constant_time, machine, needs, prove};
 
 /// The scenarios with real programs wait more than they work: this many share the machine.
 const SCENARIOS_AT_ONCE: &str = "6";
@@ -32,8 +32,9 @@ pub struct Options {
     /// Everything but the scenarios
     #[arg(long, conflicts_with = "scenarios")]
     quick: bool,
-    /// Only the long proofs: the symbolic models (`prove`), what depends on secrets (`constant-time`), and two hundred
-    /// histories of devices that crash (six minutes, three of them to install Verifpal)
+    /// Only the long proofs: the symbolic models (`prove`), what depends on secrets (`constant-time`), two hundred
+    /// histories of devices that crash, and an emulated board with a switch on a GPIO line (ten minutes, three of them to
+    /// install Verifpal and four to build for the board)
     #[arg(long, conflicts_with_all = ["scenarios", "quick", "seed", "filter"])]
     proofs: bool,
     /// Only tests whose name contains this
@@ -91,6 +92,8 @@ fn proofs(summary: &mut Summary) {
     let mut command = cargo::cargo();
     command.args(["test", "-p", "picket-endpoint", "--test", "model", "--", "--ignored"]);
     watch("histories", &mut command, PROOF_LIMIT, summary);
+    println!("\n     Closing a switch on an emulated board");
+    summary.step("the board", machine::run());
 }
 
 fn is_scenario(program: &TestProgram) -> bool {

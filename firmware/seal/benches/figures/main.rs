@@ -19,7 +19,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 const PEERS: usize = 64;
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 101;
 /// Messages a round.
 const MESSAGES: usize = 1_000;
 

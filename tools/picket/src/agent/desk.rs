@@ -4,7 +4,7 @@ use super::clients::{ClientId, Clients};
 use super::load::dice;
 use super::protocol::{Reach, Reply, Request};
 use super::way::{Happened, Ways};
-use super::{comparing, notes, rooms};
+use super::{comparing, extend, notes, rooms};
 use crate::error::{Exit, Failure};
 use crate::home::{Damage, State};
 use crate::limits;
@@ -13,15 +13,16 @@ use crate::rows::{InboxRow, SentRow};
 use crate::trust::{Standing, Trust};
 use crate::vault::{self, HomeVault};
 use crate::via::Via;
-use picket_endpoint::{Draft, Endpoint, Event, Input, ObjectError, OpenError, Output};
+use picket_endpoint::{Draft, Endpoint, Event, Input, OpenError, Output};
 use picket_node::gate::Emcon;
-use picket_roster::Roster;
 use picket_safe::stack;
 use picket_shell::clock::Clock;
 use picket_wire::MessageId;
 use picket_wire::time::{Duration, Instant};
 use std::path::Path;
 use tokio::sync::mpsc;
+
+mod rosters;
 
 /// What clients bring.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ pub struct Desk {
     sending: bool,
     /// Everything the gateway held at the attachment is in the mailbox.
     drained: bool,
+    few: extend::Few,
 }
 
 impl Desk {
@@ -76,6 +78,7 @@ impl Desk {
             reach: Reach::Unreachable("no way to a gateway is known".into()),
             sending: false,
             drained: false,
+            few: extend::Few::default(),
         })
     }
 
@@ -97,8 +100,16 @@ impl Desk {
                 happened = self.ways.event() => self.happened(happened),
                 () = tokio::time::sleep(wake) => self.handle(Input::Tick),
                 () = sleep_until(patience) => self.patience_ended(),
-                _ = wall.tick() => { let now = self.clock.wall(); self.handle(Input::Wall(now)); }
+                _ = wall.tick() => self.look_at_the_clock(),
             }
+        }
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let wall = self.clock.wall();
+        self.handle(Input::Wall(wall));
+        if let Some(words) = self.few.words(&mut self.endpoint, self.clock.now()) {
+            self.note(words);
         }
     }
 
@@ -410,6 +421,10 @@ impl Desk {
                 let told = self.endpoint.renew(self.clock.now(), &mut dice).map_err(vault::failure)?;
                 self.answer_work(client, Reply::Renewed(told));
             }
+            Request::Extend(epochs) => {
+                let reply = extend::make(&mut self.endpoint, now, epochs)?;
+                self.clients.answer(client, reply);
+            }
             Request::Roster(path) => {
                 let reply = self.import(Path::new(&path))?;
                 self.clients.answer(client, reply);
@@ -447,62 +462,14 @@ impl Desk {
         }
         self.clients.answer(client, Reply::Ready);
         self.clients.answer(client, Reply::Reach(self.reach.clone()));
+        if let Some(words) = extend::words(&mut self.endpoint, self.clock.now()) {
+            self.clients.answer(client, Reply::Note(words));
+        }
         Ok(())
     }
 
     fn compose(&mut self, draft: Draft) -> Result<MessageId, Failure> {
         self.endpoint.compose(self.clock.now(), draft, &mut dice).map_err(|e| refusals::compose(&e))
-    }
-
-    fn import(&mut self, path: &Path) -> Result<Reply, Failure> {
-        let bytes = crate::files::read(path, limits::KEYFILL_MAX)?;
-        match picket_roster::file::OBJECT.open(&bytes) {
-            Ok(object) => self.import_object(object),
-            Err(_) => self.import_bytes(&bytes),
-        }
-    }
-
-    /// A revocation from a file.
-    fn import_object(&mut self, object: &[u8]) -> Result<Reply, Failure> {
-        let same = match self.endpoint.import_revocation(self.clock.now(), object.to_vec()) {
-            Ok(_) => false,
-            Err(ObjectError::Older) => true,
-            Err(e) => return Err(refusals::object(&e)),
-        };
-        Ok(Reply::Rekeyed { generation: self.endpoint.generation(), same })
-    }
-
-    fn import_bytes(&mut self, bytes: &[u8]) -> Result<Reply, Failure> {
-        self.foresee(bytes)?;
-        let outcome =
-            self.endpoint.import_roster(self.clock.now(), bytes.to_vec()).map_err(|e| refusals::import(&e))?;
-        let same = match outcome {
-            picket_endpoint::Upgrade::Newer => false,
-            picket_endpoint::Upgrade::Same => true,
-        };
-        if !same {
-            self.tell_changes();
-        }
-        Ok(Reply::Roster { version: self.endpoint.roster().version(), same })
-    }
-
-    /// Writes down whose keys a roster changes, before it is in force. One that will be refused changes nobody's.
-    fn foresee(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let old = self.endpoint.roster();
-        let Ok(new) = Roster::verify(bytes, old.authority()) else { return Ok(()) };
-        if picket_roster::upgrade(old, &new) != Ok(picket_endpoint::Upgrade::Newer) {
-            return Ok(());
-        }
-        let old = old.clone();
-        self.trust.foresee(self.endpoint.vault_mut().state_mut(), &old, &new)
-    }
-
-    fn tell_changes(&mut self) {
-        let changed = |s: &picket_roster::Station<'_>| self.standing(s.index) == Standing::Changed;
-        let names: Vec<String> = self.endpoint.roster().stations().filter(changed).map(|s| s.name.to_owned()).collect();
-        for name in names {
-            self.note(format!("THE KEYS OF {name} CHANGED with this roster; compare them: picket verify {name}"));
-        }
     }
 
     fn standing(&self, of: picket_wire::Index) -> Standing {

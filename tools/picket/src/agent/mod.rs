@@ -3,6 +3,7 @@
 mod clients;
 mod comparing;
 mod desk;
+mod extend;
 mod load;
 mod notes;
 pub mod protocol;

@@ -27,7 +27,7 @@ pub struct Proof {
 }
 
 /// Version of this protocol.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What a message carries, on its way between processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub enum Request {
     Room(RoomRequest),
     /// The device was in other hands: fresh keys, and the members we know are told. Answered by [`Reply::Renewed`].
     Renew,
+    /// Make keys for further epochs, so many if it says. Answered by [`Reply::Extension`].
+    Extend(Option<u16>),
     /// Put the roster or revocation in this file in force. Answered by [`Reply::Roster`] or [`Reply::Rekeyed`].
     Roster(String),
     /// What is to be compared with this member, or with all. Answered by [`Reply::Verify`].
@@ -200,6 +202,19 @@ pub enum Reply {
     },
     /// So many members are told.
     Renewed(usize),
+    /// A request to have keys of further epochs listed.
+    Extension {
+        /// Our own name.
+        name: String,
+        /// The request's bytes as hex.
+        hex: String,
+        /// The first epoch.
+        first: u32,
+        /// How many.
+        epochs: u32,
+        /// It was made before.
+        again: bool,
+    },
     /// The roster in force.
     Roster {
         /// Its version.

@@ -110,7 +110,7 @@ pub struct ReadArgs {
     pub attach: AttachArgs,
     /// Id of the message, as `picket inbox` prints it.
     pub id: MessageId,
-    /// Write the content here; needed for files on a terminal. - is standard output.
+    /// Write the content here; needed for files on a terminal. In a folder a file keeps its name; - is standard output.
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! The command line: every flag defined once, with its help.
 
+mod device;
 mod gateway;
 mod home;
 mod message;
@@ -12,13 +13,16 @@ use crate::via::Via;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
+pub use device::{
+    DeviceCommand, DeviceExtendArgs, DeviceKind, DeviceNewArgs, JoinArgs, QrArgs, QrOutArgs, RosterCommand,
+    RosterImportArgs,
+};
 pub use gateway::{ControlArgs, DeviceEmconArgs, EmconArgs, GatewayCommand, LinksArgs, RosterToGatewayArgs};
 pub use home::{DeadManArgs, DuressArgs, HomeCommand, HomeOnlyArgs, HomeProtectArgs, With, ZeroizeArgs};
 pub use message::{InboxArgs, Milestone, ReadArgs, RecoverArgs, SendArgs, SentArgs};
 pub use provision::{
-    CosignArgs, DeviceCommand, DeviceKind, DeviceNewArgs, EnrolArgs, JoinArgs, MissionCommand, MissionLogArgs,
-    MissionNewArgs, MissionShowArgs, ProtectArgs, QrArgs, QrOutArgs, QuickstartArgs, RadioOption, ReissueArgs,
-    RemoveArgs, RevokeArgs, RevokerArgs, RevokersArgs, RosterCommand, RosterImportArgs,
+    CosignArgs, EnrolArgs, MissionCommand, MissionExtendArgs, MissionLogArgs, MissionNewArgs, MissionShowArgs,
+    ProtectArgs, QuickstartArgs, RadioOption, ReissueArgs, RemoveArgs, RevokeArgs, RevokerArgs, RevokersArgs,
 };
 pub use room::{RoomArgs, RoomCommand, RoomCreateArgs, RoomListArgs, RoomMemberArgs};
 pub use verify::VerifyArgs;
@@ -65,7 +69,7 @@ pub enum Command {
     /// Provision a mission: its authority, roster, members and gateways.
     #[command(subcommand)]
     Mission(MissionCommand),
-    /// Make a device's own keys and its request to be enrolled.
+    /// Make a device's own keys, for the beginning and for further epochs, and the requests to have them listed.
     #[command(subcommand)]
     Device(DeviceCommand),
     /// Take the keyfill the authority made for this device.

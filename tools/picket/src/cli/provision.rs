@@ -1,10 +1,10 @@
-//! Arguments of provisioning.
+//! Arguments of the authority's side of provisioning.
 
-use super::{HomeArgs, ProtectionArgs};
+use super::ProtectionArgs;
 use crate::error::Failure;
 use crate::passphrase::{Protection, Source};
 use crate::provision::{Pin, Place, Unlock, protection};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -17,6 +17,8 @@ pub enum MissionCommand {
     New(MissionNewArgs),
     /// Enrol devices by their requests: a new roster, and a keyfill sealed to each device.
     Enrol(EnrolArgs),
+    /// List keys of further epochs that devices made: a new roster, and no new keyfills.
+    Extend(MissionExtendArgs),
     /// Revoke devices: a new roster without them, and the revocation that gives everybody else a new network key.
     Revoke(RevokeArgs),
     /// Add a revoker's signature to a proposed revocation.
@@ -76,6 +78,9 @@ pub struct QuickstartArgs {
     /// How the keys are kept.
     #[command(flatten)]
     pub protection: ProtectionArgs,
+    /// Epochs that members have keys for.
+    #[arg(long, hide = true, default_value_t = picket_roster::limits::EPOCHS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub epochs: u16,
     /// Length of an epoch in seconds.
     #[arg(long, hide = true)]
     pub epoch_seconds: Option<u32>,
@@ -190,6 +195,37 @@ pub struct EnrolArgs {
     pub unlock: UnlockArgs,
 }
 
+/// Arguments of `mission extend`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Writes DIR/roster (the next version). Each request is checked: its device belongs to the mission, is not
+revoked and signed it; its epochs follow those listed, at most 64 of them. Keys of epochs that are over
+leave the roster. Give the roster to any one gateway or member: up to 64 KiB it spreads by itself.
+
+A device that was restored from a copy may have lost keys that are listed already, and refuses the
+roster with an alarm. Speak with its owner; then its new request goes with --replace.
+
+Examples:
+  picket mission extend ./m alpha.extend bravo.extend
+  picket gateway push ./m/roster --control run/gw1.ctl
+  picket mission extend ./m --qr                       scan or paste the codes of one request, in any order")]
+pub struct MissionExtendArgs {
+    /// The mission.
+    pub dir: PathBuf,
+    /// Requests, as `picket device extend` makes them; with --qr text files or PNG images of one request's codes.
+    #[arg(required_unless_present = "qr")]
+    pub requests: Vec<PathBuf>,
+    /// Take one request as scanned codes: from files, or line by line from standard input.
+    #[arg(long)]
+    pub qr: bool,
+    /// List these keys instead of others that are listed for the same epochs: the device has lost those.
+    #[arg(long)]
+    pub replace: bool,
+    /// How the authority's key is unlocked.
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
+}
+
 /// Arguments of `mission show`.
 #[derive(Clone, Debug, Args)]
 pub struct MissionShowArgs {
@@ -278,34 +314,6 @@ pub struct MissionLogArgs {
     pub roster: Option<PathBuf>,
 }
 
-/// How a file is shown as QR codes.
-#[derive(Clone, Debug, Args)]
-pub struct QrOutArgs {
-    /// Show the request as QR codes on the terminal.
-    #[arg(long)]
-    pub qr: bool,
-    /// Write the request's QR codes as PREFIX-1.png, PREFIX-2.png ….
-    #[arg(long, value_name = "PREFIX")]
-    pub qr_image: Option<PathBuf>,
-}
-
-/// Arguments of `qr`.
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Each code is a numbered part with a checksum over the whole; they are scanned in any order. With --json each part is a
-line of text, which any scanner gives too.
-
-Examples:
-  picket qr alpha/request
-  picket qr m/alpha.keyfill --image alpha              alpha-1.png, alpha-2.png …")]
-pub struct QrArgs {
-    /// A request, a sealed keyfill or a roster.
-    pub file: PathBuf,
-    /// Write PREFIX-1.png, PREFIX-2.png … instead of showing them.
-    #[arg(long, value_name = "PREFIX")]
-    pub image: Option<PathBuf>,
-}
-
 /// Arguments of `mission revoke`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -375,78 +383,6 @@ pub struct RevokerArgs {
     /// How the key is kept.
     #[command(flatten)]
     pub protection: ProtectionArgs,
-}
-
-/// `picket device …`.
-#[derive(Debug, Subcommand)]
-pub enum DeviceCommand {
-    /// Make this device's keys, which never leave it, and a request to be enrolled.
-    New(DeviceNewArgs),
-}
-
-/// What a device is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DeviceKind {
-    /// A person's device.
-    Member,
-    /// A board running `picketd`.
-    Gateway,
-}
-
-/// Arguments of `device new`.
-#[derive(Clone, Debug, Args)]
-pub struct DeviceNewArgs {
-    /// Name it asks for.
-    pub name: String,
-    /// What it is.
-    #[arg(long)]
-    pub kind: DeviceKind,
-    /// Its home folder; must be new or empty.
-    #[arg(long, value_name = "H", env = "PICKET_HOME", hide_env_values = true)]
-    pub home: PathBuf,
-    /// How its keys are kept.
-    #[command(flatten)]
-    pub protection: ProtectionArgs,
-    /// Days to make keys for.
-    #[arg(long, default_value_t = picket_roster::limits::EPOCHS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub epochs: u16,
-    /// Show its request as codes.
-    #[command(flatten)]
-    pub codes: QrOutArgs,
-}
-
-/// Arguments of `join`.
-#[derive(Clone, Debug, Args)]
-pub struct JoinArgs {
-    /// The home `picket device new` made.
-    #[command(flatten)]
-    pub home: HomeArgs,
-    /// The keyfill the authority made for this device; with --qr text files or PNG images of its codes.
-    #[arg(required_unless_present = "qr")]
-    pub keyfill: Vec<PathBuf>,
-    /// Take the keyfill as scanned codes: from files, or line by line from standard input.
-    #[arg(long)]
-    pub qr: bool,
-    /// Digits of the authority, as its people read them out (`picket mission show`); another one is refused.
-    #[arg(long, value_name = "DIGITS")]
-    pub authority: Option<String>,
-}
-
-/// `picket roster …`.
-#[derive(Debug, Subcommand)]
-pub enum RosterCommand {
-    /// Put a newer roster in force.
-    Import(RosterImportArgs),
-}
-
-/// Arguments of `roster import`.
-#[derive(Clone, Debug, Args)]
-pub struct RosterImportArgs {
-    /// The home.
-    #[command(flatten)]
-    pub home: HomeArgs,
-    /// The roster file.
-    pub file: PathBuf,
 }
 
 /// `--radio gw1=/dev/ttyUSB0:57600/9600`.

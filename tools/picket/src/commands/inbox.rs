@@ -119,6 +119,7 @@ impl Shown {
             | Reply::Marked
             | Reply::Emcon(_)
             | Reply::Renewed(_)
+            | Reply::Extension { .. }
             | Reply::Rooms { .. }
             | Reply::Sent { .. }
             | Reply::Roster { .. }

@@ -1,6 +1,7 @@
 //! What people do with messages and gateways.
 
 mod emcon;
+mod extend;
 mod gateway;
 pub mod home;
 mod inbox;
@@ -24,6 +25,7 @@ use std::future::Future;
 use tokio::time::{Duration, Instant};
 
 pub use emcon::gateway_emcon;
+pub use extend::extend;
 pub use gateway::{gateway, gateway_links, gateway_push, gateway_roster};
 pub use inbox::inbox;
 pub use read::read;

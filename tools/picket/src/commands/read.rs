@@ -10,7 +10,8 @@ use crate::limits;
 use crate::output::{Output, plain, to_terminal};
 use crate::rows::InboxRow;
 use crate::trust::Standing;
-use std::path::Path;
+use picket_wire::MessageId;
+use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 /// Shows one message, marks it read, and lets the receipt out.
@@ -81,8 +82,8 @@ async fn fetch(args: &ReadArgs, session: &mut Session, out: &Output) -> Result<(
 
 /// Puts the content where it is wanted. Under `--json` the text is in the object that follows.
 fn show(args: &ReadArgs, load: &Load, out: &Output) -> Result<(), Failure> {
-    let to = args.output.as_deref().filter(|p| *p != Path::new("-"));
-    match (load, to) {
+    let to = place(args.output.as_deref(), args.id, load)?;
+    match (load, to.as_deref()) {
         (Load::Text(text), Some(path)) => save(path, text.as_bytes(), out),
         (Load::Text(text), None) if out.json => {
             let _ = text;
@@ -101,12 +102,36 @@ fn show(args: &ReadArgs, load: &Load, out: &Output) -> Result<(), Failure> {
     }
 }
 
+/// Where the content goes, if into a file: in a folder it takes the name that its sender gave it, and replaces nothing.
+fn place(output: Option<&Path>, id: MessageId, load: &Load) -> Result<Option<PathBuf>, Failure> {
+    let Some(path) = output.filter(|p| *p != Path::new("-")) else { return Ok(None) };
+    if !path.is_dir() {
+        return Ok(Some(path.to_owned()));
+    }
+    let text = format!("{id}.txt");
+    let name = match load {
+        Load::Text(_) => text.as_str(),
+        Load::File { name, .. } => name,
+    };
+    // What another device calls its file never leads out of the folder.
+    let name = Path::new(name).file_name().filter(|n| *n == name);
+    let refuse = |why: &str| {
+        let again = format!("name the file: picket read {id} --output PATH");
+        Err(Failure::usage(format!("{}: {why}; nothing was written", path.display()), again))
+    };
+    match name.map(|n| path.join(n)) {
+        None => refuse("the name that its sender gave the file does not name one"),
+        Some(file) if file.exists() => refuse("a file of that name is in it already"),
+        Some(file) => Ok(Some(file)),
+    }
+}
+
 /// A file that is to be shown on a terminal, or under `--json`, needs a place.
 fn check_place(args: &ReadArgs, load: &Load, out: &Output) -> Result<(), Failure> {
     let shown = args.output.is_some() || (!out.json && !to_terminal());
     match load {
         Load::File { name, .. } if !shown => Err(no_place(args, name)),
-        Load::File { .. } | Load::Text(_) => Ok(()),
+        Load::File { .. } | Load::Text(_) => place(args.output.as_deref(), args.id, load).map(drop),
     }
 }
 
@@ -124,4 +149,29 @@ fn save(path: &Path, bytes: &[u8], out: &Output) -> Result<(), Failure> {
 
 fn bytes(hex: &str) -> Result<Vec<u8>, Failure> {
     hex::decode(hex).map_err(|_| Failure::internal("a file's bytes are not hex"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn in_a_folder_a_file_keeps_its_name_replaces_nothing_and_never_leaves() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = MessageId([7; 8]);
+        let of = |name: &str| Load::File { name: name.into(), hex: String::new() };
+        let at = |output: &Path, load: &Load| place(Some(output), id, load);
+        assert_eq!(at(folder.path(), &of("map.png")).unwrap(), Some(folder.path().join("map.png")));
+        let text = at(folder.path(), &Load::Text("hello".into())).unwrap();
+        assert_eq!(text, Some(folder.path().join("0707070707070707.txt")));
+        for name in ["..", ".", "", "/etc/passwd", "../map.png", "a/b", "map.png/"] {
+            assert!(at(folder.path(), &of(name)).is_err(), "{name}");
+        }
+        std::fs::write(folder.path().join("map.png"), "mine").unwrap();
+        assert!(at(folder.path(), &of("map.png")).is_err(), "it would be replaced");
+        let named = folder.path().join("other.png");
+        assert_eq!(at(&named, &of("map.png")).unwrap(), Some(named));
+        assert_eq!(at(Path::new("-"), &of("map.png")).unwrap(), None);
+    }
 }

@@ -36,7 +36,8 @@ pub fn show(args: &MissionShowArgs, out: &Output) -> Result<(), Failure> {
                        "authority": authority, "roster_version": roster.version(), "roster": digits, "acts": acts}))?;
     for s in roster.stations() {
         out.object(&json!({"index": s.index.0, "name": s.name, "kind": kind_name(s.kind),
-                           "first_epoch": s.first_epoch, "epochs": s.epochs}))?;
+                           "first_epoch": s.first_epoch, "listed_from": s.listed_from, "epochs": s.epochs,
+                           "replaced": s.replaced}))?;
     }
     out.say(&format!(
         "mission {} ({})\nauthority {authority}\n  its key: {}\nroster version {}\n    {digits}\n{acts} acts in the log\n",
@@ -48,7 +49,7 @@ pub fn show(args: &MissionShowArgs, out: &Output) -> Result<(), Failure> {
     let row = |s: Station<'_>| {
         let epochs = match s.kind {
             Kind::Member => {
-                format!("{} to {}", s.first_epoch, s.first_epoch.saturating_add(s.epochs.into()).saturating_sub(1))
+                format!("{} to {}", s.listed_from, s.listed_end().saturating_sub(1))
             }
             Kind::Gateway => String::new(),
         };

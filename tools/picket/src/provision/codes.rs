@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::qr::Code;
 use picket_provision::parts;
 use picket_provision::sealed::SEALED;
-use picket_roster::file::{REQUEST, ROSTER};
+use picket_roster::file::{EXTENSION, REQUEST, ROSTER};
 use serde_json::json;
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// Usage for a file that is not to be shown, or is too long.
 pub fn qr(args: &QrArgs, out: &Output) -> Result<(), Failure> {
     let bytes = files::read(&args.file, limits::KEYFILL_MAX)?;
-    if ![REQUEST, SEALED, ROSTER].iter().any(|kind| bytes.starts_with(&kind.magic)) {
+    if ![REQUEST, EXTENSION, SEALED, ROSTER].iter().any(|kind| bytes.starts_with(&kind.magic)) {
         return Err(Failure::usage(
             format!("{} is neither a request, a sealed keyfill nor a roster", args.file.display()),
             "other files hold keys in clear, and are never shown",

@@ -128,7 +128,7 @@ fn time_of(entry: &Entry<'_>) -> Option<String> {
 fn detail(e: &Entry<'_>) -> String {
     match e.act {
         Act::Create => String::new(),
-        Act::Enrol | Act::Revoke | Act::Remove => format!("index {}", e.detail),
+        Act::Enrol | Act::Revoke | Act::Remove | Act::Extend => format!("index {}", e.detail),
         Act::Roster | Act::Keyfill | Act::Begin => format!("roster {}", e.detail),
         Act::Protect => if e.detail == 0 { "no passphrase" } else { "passphrase" }.into(),
         Act::KeyMoved => "token".into(),

@@ -97,19 +97,12 @@ pub fn new(args: &MissionNewArgs, out: &Output) -> Result<(), Failure> {
 /// # Errors
 /// Usage for a bad request or a name that is taken; nothing is written then.
 pub fn enrol(args: &EnrolArgs, out: &Output) -> Result<(), Failure> {
-    let mut files = Vec::new();
-    if args.qr {
-        files.push((PathBuf::from("the scanned request"), super::scan::collect(&args.requests, out)?));
-    } else {
-        for path in &args.requests {
-            files.push((path.clone(), files::read(path, limits::SMALL_FILE_MAX)?));
-        }
-    }
+    let files = super::scan::requests(&args.requests, args.qr, out)?;
     let mut enrolments = Vec::new();
-    for (path, bytes) in &files {
+    for (place, bytes) in &files {
         let request = DeviceRequest::verify(bytes).map_err(|e| {
             Failure::usage(
-                format!("{}: {e}", path.display()),
+                format!("{place}: {e}"),
                 "give the file `picket device new` wrote; parts of codes go with --qr",
             )
         })?;
@@ -421,7 +414,7 @@ impl Mission {
     }
 
     /// The epoch of now.
-    fn epoch(&self) -> u32 {
+    pub fn epoch(&self) -> u32 {
         let since = now().as_secs().saturating_sub(self.draft.epoch_start);
         u32::try_from(since / u64::from(self.draft.epoch_seconds.max(1))).unwrap_or(u32::MAX)
     }

@@ -14,9 +14,10 @@
 //! ```
 
 mod acts;
-mod codes;
+pub mod codes;
 mod config;
 pub mod device;
+mod extend;
 mod keyring;
 mod ledger;
 mod log;
@@ -35,6 +36,7 @@ use sha2::{Digest, Sha256};
 
 pub use acts::{protect, reissue, remove, show};
 pub use codes::qr;
+pub use extend::extend;
 pub use keyring::{Place, Unlock};
 pub use log::log;
 pub use mission::{enrol, new, protection};

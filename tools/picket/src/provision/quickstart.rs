@@ -12,7 +12,6 @@ use crate::passphrase::Protection;
 use crate::via::Via;
 use picket_roster::Kind;
 use picket_roster::device::DeviceRequest;
-use picket_roster::limits::EPOCHS_DEFAULT;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,7 +28,7 @@ pub fn quickstart(args: &QuickstartArgs, out: &Output) -> Result<(), Failure> {
     let mut mission = Mission::create(dir, &args.name, &place, args.broker.as_deref().and_then(host_of))?;
     mission.draft_mut().epoch_seconds = args.epoch_seconds.unwrap_or(mission.draft_mut().epoch_seconds);
     mission.draft_mut().max_delay_s = args.max_delay.unwrap_or(mission.draft_mut().max_delay_s);
-    let members = args.members.iter().map(|name| NewDevice::make(name, Kind::Member, EPOCHS_DEFAULT));
+    let members = args.members.iter().map(|name| NewDevice::make(name, Kind::Member, args.epochs));
     let gateways = args.gateways.iter().map(|name| NewDevice::make(name, Kind::Gateway, 0));
     let devices: Vec<NewDevice> = members.chain(gateways).collect::<Result<_, _>>()?;
     let mut enrolments = Vec::new();

@@ -35,6 +35,21 @@ pub fn collect(sources: &[PathBuf], out: &Output) -> Result<Zeroizing<Vec<u8>>, 
     finish(&collector)
 }
 
+/// What came, and what people call it.
+pub type Named = (String, Zeroizing<Vec<u8>>);
+
+/// Requests as they come to the authority: files, or one as scanned parts; each with what people call it.
+///
+/// # Errors
+/// As [`collect`]; when a file cannot be read.
+pub fn requests(paths: &[PathBuf], scanned: bool, out: &Output) -> Result<Vec<Named>, Failure> {
+    if scanned {
+        return Ok(vec![("the scanned request".into(), collect(paths, out)?)]);
+    }
+    let read = |path: &PathBuf| Ok((path.display().to_string(), files::read(path, limits::SMALL_FILE_MAX)?));
+    paths.iter().map(read).collect()
+}
+
 fn from_stdin(collector: &mut Collector, out: &Output) -> Result<(), Failure> {
     let input = std::io::stdin();
     if input.is_terminal() {
