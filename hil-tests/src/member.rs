@@ -123,6 +123,16 @@ impl Member {
         Outcome { end, lines }
     }
 
+    /// `picket device …`.
+    #[must_use]
+    pub fn device(&self, args: &[&str]) -> Outcome {
+        let mut command = Command::new(program("picket"));
+        command.arg("device").args(args).arg("--json").arg("--home").arg(&self.home).args(["--via", &self.via]);
+        let end = finish(&self.name, command, &self.log, COMMAND);
+        let lines = end.out.iter().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{l}: {e}"))).collect();
+        Outcome { end, lines }
+    }
+
     /// `picket inbox`, once.
     #[must_use]
     pub fn inbox(&self) -> Outcome {

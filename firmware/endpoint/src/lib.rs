@@ -42,6 +42,7 @@ mod prekeys;
 mod receipts;
 mod receive;
 mod records;
+mod refill;
 mod revocation;
 mod rooms;
 mod sessions;
@@ -60,6 +61,7 @@ pub use message::{
 };
 pub use picket_node::leaf::{Duplex, Framing, LinkConfig, LinkCounters, Standing};
 pub use picket_roster::Upgrade;
+pub use refill::{RefillError, Refilled};
 pub use revocation::ObjectError;
 pub use rooms::{RoomAlarm, RoomDraft, RoomError, RoomEvent, RoomMember, RoomMessage, RoomView};
 pub use vault::{Change, Vault, VaultError};

@@ -6,6 +6,9 @@ use core::fmt;
 /// One change of a transaction: set the key to the value, or remove it (`None`).
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
 
+/// Name of the device's own secrets (spec §70.9), for whoever opens a keyfill sealed to this device.
+pub const SECRETS: &[u8] = crate::keys::SECRETS;
+
 /// Why the vault did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VaultError {

@@ -257,6 +257,19 @@ impl<'a> Sealed<'a> {
         if self.own_request(secrets) != Some(self.request) {
             return Err(SealedError::OtherDevice);
         }
+        self.open_again(secrets, last)
+    }
+
+    /// The same for a device that has joined already and keeps no request: whoever uses what is inside checks that its
+    /// owner's identity is the device's own.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_again(
+        &self,
+        secrets: &DeviceSecrets,
+        last: Option<(&PublicKey, Issue)>,
+    ) -> Result<Zeroizing<Vec<u8>>, SealedError> {
         match last {
             Some((authority, _)) if *authority != self.authority => return Err(SealedError::OtherAuthority),
             Some((_, last)) if self.issue <= last => return Err(SealedError::NotNewer { issue: self.issue, last }),

@@ -17,6 +17,7 @@ mod privacy;
 mod provisioned;
 mod revocation;
 mod rooms;
+mod rosters;
 mod stores;
 mod verified;
 mod world;

@@ -58,6 +58,13 @@ fn a_mission_by_files_and_by_codes_delivers() {
     picket(&rig, &["roster", "import", "--home", "bravo", "m/roster"]);
     picket(&rig, &["mission", "log", "m", "--check"]);
 
+    // Sealed on the board: the file in clear is gone then, and the gateway starts without it.
+    let mut seal = Command::new(program("picketd"));
+    seal.arg("--config").arg(rig.path("gw1/gw1.toml")).arg("--import-keyfill").arg(rig.path("gw1/gw1.keyfill"));
+    let sealed = finish("picketd", seal, &rig.log("gw1"), wait::PROMPT);
+    assert_eq!(sealed.code, 0, "{}", sealed.err);
+    assert!(!rig.path("gw1/gw1.keyfill").exists());
+
     let mut command = Command::new(program("picketd"));
     command.arg("--config").arg(rig.path("gw1/gw1.toml"));
     let _gateway = Process::start("gw1", command, &rig.log("gw1"));

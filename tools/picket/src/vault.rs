@@ -4,6 +4,7 @@ use crate::error::{Exit, Failure};
 use crate::home::State;
 use crate::via::Via;
 use picket_endpoint::{Change, Vault, VaultError};
+use picket_roster::DeviceSecrets;
 use zeroize::Zeroize;
 
 const ENDPOINT: &[u8] = b"e/";
@@ -85,6 +86,15 @@ impl Vault for HomeVault {
             self.note(failure);
         }
     }
+}
+
+/// The secrets of a device that has joined.
+///
+/// # Errors
+/// Damaged, when they cannot be read.
+pub fn device_secrets(state: &mut State) -> Result<Option<DeviceSecrets>, Failure> {
+    let Some(stored) = state.get(&named(picket_endpoint::vault::SECRETS))? else { return Ok(None) };
+    DeviceSecrets::decode(&stored).map(Some).map_err(|_| failure(VaultError::Damaged))
 }
 
 /// The ways a home used last.

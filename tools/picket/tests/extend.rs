@@ -116,3 +116,28 @@ fn a_home_restored_from_a_copy_comes_back_with_its_owners_word() {
     bench.must("roster import --home hq m/roster");
     bench.must("mission log m --check");
 }
+
+/// A home that was away until its keys were over is given a keyfill of today.
+#[test]
+fn a_home_that_has_joined_takes_a_newer_keyfill() {
+    let bench = mission();
+    assert!(bench.refused("join --home alpha m/alpha.keyfill", 2).contains("given again"));
+    bench.must("device new late --kind member --home late --unprotected --epochs 3");
+    bench.must("mission enrol m late/request");
+    bench.must("device extend --home hq --epochs 2");
+    bench.must("mission extend m hq/hq.extend");
+    bench.must("mission reissue m alpha hq");
+    for name in ["alpha", "hq"] {
+        let done = first(&bench.must(&format!("--json join --home {name} m/{name}.keyfill")));
+        assert_eq!((&done["refilled"], &done["changed"]), (&Value::from(name), &Value::Bool(true)));
+        bench.must(&format!("send --home {name} --to late welcome"));
+        assert!(bench.refused(&format!("join --home {name} m/{name}.keyfill"), 2).contains("given again"));
+    }
+    assert!(
+        bench.refused("device extend --home hq --epochs 3", 2).contains("2 more fit"),
+        "its further keys are in force"
+    );
+    bench.must("mission reissue m hq");
+    assert!(bench.refused("join --home alpha m/hq.keyfill", 2).contains("is for hq"));
+    bench.must("join --home late m/late.keyfill");
+}

@@ -77,7 +77,7 @@ pub struct DeviceNewArgs {
 #[command(after_help = "\
 Makes keys for the epochs (days) that follow, and H/NAME.extend, the request with their public halves;
 the private halves stay in the home. With --to it goes sealed, as a file, to the member who runs the
-authority, who saves it (`picket read ID --output DIR`) and runs `picket mission extend`. The roster that
+authority, who saves it (`picket read ID --output FILE`) and runs `picket mission extend`. The roster that
 lists the keys comes by itself over any gateway, or by `picket roster import`; until then the same request
 is made again.
 
@@ -102,7 +102,7 @@ pub struct DeviceExtendArgs {
 /// Arguments of `join`.
 #[derive(Clone, Debug, Args)]
 pub struct JoinArgs {
-    /// The home `picket device new` made.
+    /// The home `picket device new` made; or one that has joined, for a newer keyfill of the same device.
     #[command(flatten)]
     pub home: HomeArgs,
     /// The keyfill the authority made for this device; with --qr text files or PNG images of its codes.

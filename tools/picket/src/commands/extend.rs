@@ -47,7 +47,9 @@ async fn make(args: &DeviceExtendArgs, session: &mut Session, out: &Output) -> R
     let (what, shown) = (if again { "waits to be listed already" } else { "is made" }, file.display());
     let next = match &args.to {
         Some(to) => {
-            format!("it goes to {to}, who saves it with `picket read ID --output DIR` and runs `picket mission extend`")
+            format!(
+                "it goes to {to}, who saves it with `picket read ID --output FILE` and runs `picket mission extend`"
+            )
         }
         None => format!(
             "bring {shown} to the authority, who runs `picket mission extend DIR {shown}`; or send it with --to NAME"

@@ -96,7 +96,11 @@ pub fn join(args: &JoinArgs, out: &Output) -> Result<(), Failure> {
         Kind::Member => {
             let (name, mission) = (owner.name.to_owned(), keyfill.roster().mission_name().to_owned());
             let digits = super::authority_digits(keyfill.authority());
-            let Taken { state, bytes, issue, .. } = taken;
+            let Taken { mut state, bytes, issue, .. } = taken;
+            if state.has_joined()? {
+                let mut state = super::refill::refill(state, &bytes, &name, out)?;
+                return remember(&mut state, issue);
+            }
             let mut state = join_with(state, &bytes, None)?;
             remember(&mut state, issue)?;
             out.object(&json!({"joined": name, "kind": "member", "mission": mission, "authority": digits}))?;
@@ -212,10 +216,21 @@ fn open_sealed(state: &mut State, bytes: &[u8]) -> Result<(Zeroizing<Vec<u8>>, O
             return Err(sealed_failure(&SealedError::NotNewer { issue: sealed.issue(), last: *last }));
         }
     }
-    let Some(stored) = state.get(SECRETS)? else { return Err(joined_already()) };
-    let secrets = DeviceSecrets::decode(&stored)
-        .map_err(|e| Failure::damaged(e.to_string(), "make a new home and have it enrolled"))?;
-    let opened = sealed.open(&secrets, last.as_ref().map(|(key, issue)| (key, *issue))).map_err(|e| {
+    let last = last.as_ref().map(|(key, issue)| (key, *issue));
+    let opened = match (state.get(SECRETS)?, crate::vault::device_secrets(state)?) {
+        (Some(stored), _) => {
+            let secrets = DeviceSecrets::decode(&stored)
+                .map_err(|e| Failure::damaged(e.to_string(), "make a new home and have it enrolled"))?;
+            sealed.open(&secrets, last)
+        }
+        // Its signature holds, so that it is whole: what does not open is somebody else's.
+        (None, Some(joined)) => sealed.open_again(&joined, last).map_err(|e| match e {
+            SealedError::Closed => SealedError::OtherDevice,
+            other => other,
+        }),
+        (None, None) => return Err(joined_already()),
+    };
+    let opened = opened.map_err(|e| {
         let mut failure = sealed_failure(&e);
         if e == SealedError::OtherDevice {
             failure.message = format!("this keyfill is for {}, or for another request of that name", sealed.name());
@@ -264,7 +279,8 @@ fn sealed_failure(e: &SealedError) -> Failure {
 fn joined_already() -> Failure {
     Failure::usage(
         "this home has joined already, or its keys were never made",
-        "`picket roster import` puts a newer roster in force; `picket device new` makes a new device",
+        "`picket roster import` puts a newer roster in force, `picket device extend` makes keys for further days, and \
+         `picket device new` makes a new device",
     )
 }
 
@@ -340,7 +356,7 @@ fn with_secrets(bytes: &[u8], secrets: &DeviceSecrets) -> Result<Zeroizing<Vec<u
     Ok(out)
 }
 
-fn keyfill_failure(e: &picket_roster::KeyfillError) -> Failure {
+pub(super) fn keyfill_failure(e: &picket_roster::KeyfillError) -> Failure {
     use picket_roster::KeyfillError as E;
     let exit = match e {
         E::Checksum | E::Format(_) => Exit::Damaged,

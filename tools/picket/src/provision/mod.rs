@@ -24,6 +24,7 @@ mod log;
 mod mission;
 mod pkcs11;
 mod quickstart;
+mod refill;
 mod revoke;
 mod scan;
 mod tls;
