@@ -132,6 +132,13 @@ pub const ATTEST_PAUSE: Duration = Duration::from_secs(60);
 /// A moderator is asked for a room's keys at most once in this time.
 pub const ROOM_ASK_EVERY: Duration = Duration::from_secs(60);
 
+/// Times that a message to a room is refused for now, twice as long each time: what it lacks comes from a moderator who may
+/// be behind a way that is cut for hours. What never opens costs its way to us so many transmissions.
+pub const ROOM_TRIES: u8 = 14;
+
+/// The longest such pause.
+pub const ROOM_RETRY_MAX: Duration = Duration::from_secs(1_800);
+
 /// After a member was revoked its room's moderators act in turn, by index, this long after each other: the first may be
 /// away. Whoever may not act asks as often.
 pub const ROOM_TURN: Duration = Duration::from_secs(600);

@@ -46,6 +46,14 @@ struct Own {
     seed: Zeroizing<[u8; 32]>,
 }
 
+impl Own {
+    fn read(bytes: &[u8]) -> Result<Self, VaultError> {
+        let (made, seed) = bytes.split_first_chunk::<8>().ok_or(VaultError::Damaged)?;
+        let seed = <[u8; 32]>::try_from(seed).map_err(|_| VaultError::Damaged)?;
+        Ok(Self { made: u64::from_be_bytes(*made), seed: Zeroizing::new(seed) })
+    }
+}
+
 impl Announced {
     /// A prekey of the peer's that is fresh enough to be used.
     pub(crate) fn prekey(&self, epoch: u32) -> Option<Prekey> {
@@ -173,6 +181,10 @@ impl<V: Vault> Home<V> {
             return Ok((number, public_of(number, &seed)?));
         }
         let number = newest.map_or(0, |n| n.saturating_add(1));
+        // A room's change seals to many in one transaction: the first of them made it.
+        if let Some(made) = batch.get(&keys::prekey(number)) {
+            return Ok((number, public_of(number, &Own::read(made)?.seed)?));
+        }
         let mut seed = Zeroizing::new([0; 32]);
         random.fill(seed.as_mut());
         let mut value = age.to_be_bytes().to_vec();
@@ -197,9 +209,7 @@ impl<V: Vault> Home<V> {
 
     fn stored_prekey(&mut self, number: u32) -> Result<Option<Own>, VaultError> {
         let Some(bytes) = self.get(&keys::prekey(number))?.map(Zeroizing::new) else { return Ok(None) };
-        let (made, seed) = bytes.split_first_chunk::<8>().ok_or(VaultError::Damaged)?;
-        let seed = <[u8; 32]>::try_from(seed).map_err(|_| VaultError::Damaged)?;
-        Ok(Some(Own { made: u64::from_be_bytes(*made), seed: Zeroizing::new(seed) }))
+        Own::read(&bytes).map(Some)
     }
 
     /// Our age when state was lost, or the device was in other hands, for the last time.

@@ -159,12 +159,17 @@ impl<V: Vault> Endpoint<V> {
 
     /// Counts a refusal for now; `false` when there were enough of them.
     pub(crate) fn wait_for_key(&mut self, envelope: &Envelope<'_>) -> bool {
+        self.tries(envelope) <= NOT_YET_TRIES
+    }
+
+    /// How often it has been refused for now, this time included.
+    pub(crate) fn tries(&mut self, envelope: &Envelope<'_>) -> u8 {
         if self.restraint.not_yet.len() >= NOT_YET_MAX {
             self.restraint.not_yet.clear();
         }
         let tries = self.restraint.not_yet.entry(envelope.identity()).or_insert(0);
         *tries = tries.saturating_add(1);
-        *tries <= NOT_YET_TRIES
+        *tries
     }
 
     fn opened(

@@ -9,9 +9,12 @@ mod broker;
 mod mission;
 mod outcome;
 mod plan;
+mod room_plan;
+mod rooms;
 mod stations;
 mod world;
 
 pub use outcome::{Outcome, Sent, Verdict};
-pub use plan::{Fault, Plan};
+pub use plan::{Fault, Plan, Topology};
+pub use rooms::RoomAct;
 pub use world::World;

@@ -5,7 +5,8 @@ use picket_link::Keyring;
 use picket_node::{Directory, StationKind};
 use picket_roster::authority::{AuthorityKey, RosterDraft};
 use picket_roster::{
-    AgreementSecret, DeviceRequest, DeviceSecrets, Keyfill, Kind, Roster, verify_claim, verify_listens,
+    AgreementSecret, DeviceRequest, DeviceSecrets, Keyfill, Kind, PathKeys, Revoke, RevokeDraft, Roster, verify_claim,
+    verify_listens,
 };
 use picket_wire::control::{Claim, Listens};
 use picket_wire::frame::Mask;
@@ -33,6 +34,9 @@ pub struct Mission {
     pub gateways: Vec<Device>,
     /// Members, named `m0`, `m1`, …
     pub members: Vec<Device>,
+    authority: AuthorityKey,
+    draft: RosterDraft,
+    issued: u64,
 }
 
 impl Mission {
@@ -63,7 +67,22 @@ impl Mission {
         };
         let gateways = gateways.into_iter().map(fill).collect::<Result<_, _>>()?;
         let members = members.into_iter().map(fill).collect::<Result<_, _>>()?;
-        Ok(Self { gateways, members })
+        Ok(Self { gateways, members, authority, draft, issued: start_unix })
+    }
+
+    /// Revokes a member: the object. The roster that goes with it is handed to nobody.
+    ///
+    /// # Errors
+    /// In words: the authority refused it.
+    pub fn revoke(&mut self, member: usize) -> Result<Vec<u8>, String> {
+        let device = self.members.get(member).ok_or("no such member")?;
+        self.draft.revoke(&[device.index]).map_err(|e| format!("{e:?}"))?;
+        let signed = self.draft.sign(&self.authority, self.issued).map_err(|e| format!("{e:?}"))?;
+        let public = self.authority.public().map_err(|e| format!("{e:?}"))?;
+        let roster = Roster::verify(signed.as_slice(), &public).map_err(|e| format!("{e:?}"))?;
+        let mut draft = RevokeDraft::new(&self.authority, &roster).map_err(|e| format!("{e:?}"))?;
+        draft.sign(&self.authority, &roster).map_err(|e| format!("{e:?}"))?;
+        Ok(draft.bytes().to_vec())
     }
 }
 
@@ -81,6 +100,8 @@ pub struct GatewayDirectory {
     mask: Mask,
     own: AgreementSecret,
     roster: Roster<Vec<u8>>,
+    paths: Option<PathKeys>,
+    before: Option<(NetKeys, Mask)>,
     link_keys: RefCell<BTreeMap<Index, Option<LinkKey>>>,
 }
 
@@ -100,8 +121,25 @@ impl GatewayDirectory {
             net,
             own: device.secrets.agreement().clone(),
             roster: roster.map_err(|e| format!("{e:?}"))?,
+            paths: fill.paths().cloned(),
+            before: None,
             link_keys: RefCell::default(),
         })
+    }
+
+    /// Puts a revocation in force; false when it is none, or nothing new.
+    pub fn apply(&mut self, object: &[u8]) -> bool {
+        let Ok(revoke) = Revoke::verify(object.to_vec(), &self.roster) else { return false };
+        let Some(paths) = self.paths.as_mut().filter(|_| revoke.generation() > self.net.generation) else {
+            return false;
+        };
+        let Ok(seed) = revoke.open(self.me, paths) else { return false };
+        paths.advance_to(revoke.generation());
+        let net = seed.net_keys(revoke.generation());
+        let mask = std::mem::replace(&mut self.mask, Mask::new(&net));
+        self.before = Some((std::mem::replace(&mut self.net, net), mask));
+        self.link_keys.borrow_mut().clear();
+        self.roster.revoke(&revoke).is_ok()
     }
 }
 
@@ -118,6 +156,9 @@ impl Keyring for GatewayDirectory {
     fn stations(&self, low: u8) -> Vec<Index> {
         self.roster.stations().map(|s| s.index).filter(|i| i.low() == low && *i != self.me).collect()
     }
+    fn earlier(&self) -> Option<(&NetKeys, &Mask)> {
+        self.before.as_ref().map(|(net, mask)| (net, mask))
+    }
     fn link_key(&self, peer: Index) -> Option<LinkKey> {
         let make = || {
             let station = self.roster.station(peer)?;
@@ -133,6 +174,12 @@ impl Directory for GatewayDirectory {
             Kind::Member => StationKind::Member,
             Kind::Gateway => StationKind::Gateway,
         })
+    }
+    fn mission(&self) -> Option<MissionId> {
+        Some(self.id)
+    }
+    fn revoked(&self) -> Vec<Index> {
+        self.roster.revoked().as_slice().to_vec()
     }
     fn members(&self) -> Vec<Index> {
         self.roster.stations().filter(|s| s.kind == Kind::Member).map(|s| s.index).collect()

@@ -30,6 +30,10 @@ pub struct Sent {
 pub struct Outcome {
     /// Messages by id.
     pub sent: BTreeMap<MessageId, Sent>,
+    /// What was said in the room.
+    pub said: usize,
+    /// How often somebody was shown something of that.
+    pub heard: usize,
     /// What must never happen, in words.
     pub faults: Vec<String>,
     /// Bytes on air.
@@ -92,6 +96,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.sent.values().filter(|s| !s.shown.is_empty()).count();
         writeln!(f, "messages   {} sent, {shown} shown", self.sent.len())?;
+        writeln!(f, "room       {} said, {} times shown", self.said, self.heard)?;
         writeln!(f, "slowest    {} s", self.slowest().as_secs())?;
         writeln!(f, "on air     {} B", self.on_air)?;
         writeln!(f, "ended at   {} s", self.ended.since(Instant::ZERO).as_secs())?;

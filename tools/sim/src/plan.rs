@@ -1,5 +1,6 @@
 //! What happens in a run: drawn from the seed, or given.
 
+use crate::rooms::RoomAct;
 use picket_channel::{Burst, Rng};
 use picket_link::Framing;
 use picket_wire::Precedence;
@@ -26,6 +27,21 @@ pub enum Fault {
     RestartMember(usize),
     /// A member attaches to this gateway.
     Move(usize, usize),
+    /// A member's device loses power at a write to come: this many from now, before or after it reached the medium.
+    CutMember(usize, u64, bool),
+    /// A member's home is copied.
+    CopyMember(usize),
+    /// A member's device goes on with the copy made last.
+    RestoreMember(usize),
+}
+
+/// Which gateways hear each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// All of them, on one channel.
+    Shared,
+    /// Each its two neighbours, on a channel of each pair's own.
+    Ring,
 }
 
 /// A message to be written.
@@ -50,6 +66,8 @@ pub struct Plan {
     pub gateways: usize,
     /// Members; member n starts attached to gateway n modulo gateways.
     pub members: usize,
+    /// Which gateways hear each other.
+    pub topology: Topology,
     /// Air rate of the radio, bit/s.
     pub air_bps: u32,
     /// Half duplex.
@@ -58,16 +76,22 @@ pub struct Plan {
     pub framing: Framing,
     /// There is a broker.
     pub broker: bool,
+    /// Homes are put back to copies: they and their peers may notice.
+    pub restores: bool,
+    /// The authority revokes somebody.
+    pub revokes: bool,
     /// What goes wrong and when.
     pub faults: Vec<(Instant, Fault)>,
     /// What is written and when.
     pub writes: Vec<(Instant, Write)>,
+    /// What is done in the room, and when.
+    pub acts: Vec<(Instant, RoomAct)>,
     /// When the run is stopped if not everything has arrived before.
     pub end: Instant,
 }
 
 /// Faults stop at this time in drawn plans.
-const QUIET_AFTER: Instant = Instant(600 * 1_000_000);
+pub(crate) const QUIET_AFTER: Instant = Instant(600 * 1_000_000);
 
 impl Plan {
     /// A clean world: two gateways, two members, a 9600 bit/s half-duplex radio and a broker.
@@ -77,12 +101,16 @@ impl Plan {
             seed,
             gateways: 2,
             members: 2,
+            topology: Topology::Shared,
             air_bps: 9600,
             half_duplex: true,
             framing: Framing::Cobs,
             broker: true,
+            restores: false,
+            revokes: false,
             faults: Vec::new(),
             writes: Vec::new(),
+            acts: Vec::new(),
             end: Instant::ZERO + Duration::from_secs(4 * 3600),
         }
     }
@@ -91,6 +119,13 @@ impl Plan {
     #[must_use]
     pub fn write(mut self, at_s: u64, from: usize, to: usize, precedence: Precedence, bytes: usize) -> Self {
         self.writes.push((at(at_s), Write { from, to, precedence, bytes }));
+        self
+    }
+
+    /// Something done in the room.
+    #[must_use]
+    pub fn act(mut self, at_s: u64, act: RoomAct) -> Self {
+        self.acts.push((at(at_s), act));
         self
     }
 
@@ -185,7 +220,7 @@ impl Plan {
         self.faults.push((at(start + long), end));
     }
 
-    fn mend(&mut self) {
+    pub(crate) fn mend(&mut self) {
         for gateway in 0..self.gateways {
             self.faults.push((QUIET_AFTER, Fault::StartGateway(gateway)));
             self.faults.push((QUIET_AFTER, Fault::UplinkCut(gateway, false)));
@@ -195,6 +230,6 @@ impl Plan {
     }
 }
 
-fn at(seconds: u64) -> Instant {
+pub(crate) fn at(seconds: u64) -> Instant {
     Instant::ZERO + Duration::from_secs(seconds)
 }

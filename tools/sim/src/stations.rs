@@ -11,8 +11,8 @@ use picket_store::QueueLimits;
 use picket_store::testing::{CrashMedium, Cut};
 use picket_wire::time::{Duration, Instant, Wall};
 
-/// Every gateway's radio.
-pub const RADIO: LinkId = LinkId(0);
+/// Links from here on are members' connections; those before are radios.
+pub const FIRST_CONNECTION: u32 = 16;
 
 /// A gateway, running or not.
 pub struct GatewayStation {
@@ -23,17 +23,27 @@ pub struct GatewayStation {
     pub life: u32,
     /// The broker connection is cut.
     pub cut: bool,
+    /// The revocation in force.
+    pub object: Option<Vec<u8>>,
     next_link: u32,
 }
 
 impl GatewayStation {
     pub fn new(device: &Device) -> Result<Self, String> {
         let dir = GatewayDirectory::new(device)?;
-        Ok(Self { dir, medium: CrashMedium::default(), running: None, life: 0, cut: false, next_link: 1 })
+        Ok(Self {
+            dir,
+            medium: CrashMedium::default(),
+            running: None,
+            life: 0,
+            cut: false,
+            object: None,
+            next_link: FIRST_CONNECTION,
+        })
     }
 
-    /// Starts it; the radio is plugged in.
-    pub fn start(&mut self, now: Instant, wall: Wall, radio: LinkConfig) -> Result<(), String> {
+    /// Starts it; its radios are plugged in.
+    pub fn start(&mut self, now: Instant, wall: Wall, radios: &[LinkId], radio: &LinkConfig) -> Result<(), String> {
         let limits = QueueLimits { segment_bytes: 128 * 1024, max_bytes: 8 << 20, ..QueueLimits::default() };
         let me = picket_link::Keyring::me(&self.dir);
         let config = GatewayConfig::default();
@@ -41,13 +51,24 @@ impl GatewayStation {
             .map_err(|e| format!("store does not open: {e}"))?;
         self.running = Some(gateway);
         self.life += 1;
-        let name = String::from("radio");
-        self.tell(
-            now,
-            Input::LinkAdded { link: RADIO, name, kind: "serial", config: radio, air: picket_node::Air::Open },
-        );
-        self.tell(now, Input::LinkUp(RADIO));
+        if let Some(object) = self.object.clone() {
+            self.tell(now, Input::Object(object));
+        }
+        for link in radios {
+            let (name, config) = (format!("radio{}", link.0), radio.clone());
+            let added = Input::LinkAdded { link: *link, name, kind: "serial", config, air: picket_node::Air::Open };
+            self.tell(now, added);
+            self.tell(now, Input::LinkUp(*link));
+        }
         Ok(())
+    }
+
+    /// A signed object came: verified, durable, in force.
+    pub fn object(&mut self, now: Instant, object: Vec<u8>) {
+        if self.dir.apply(&object) {
+            self.object = Some(object.clone());
+            self.tell(now, Input::Object(object));
+        }
     }
 
     /// Kills it.
@@ -92,6 +113,9 @@ pub struct MemberStation {
     pub gateway: usize,
     pub link: Option<LinkId>,
     pub random: SeededRandom,
+    /// The power goes at a write that is to come.
+    pub cut: bool,
+    pub copy: Option<RamVault>,
 }
 
 impl MemberStation {
@@ -99,13 +123,26 @@ impl MemberStation {
         let vault = RamVault::default();
         let endpoint = Endpoint::create(vault, &device.secrets, &device.keyfill, now, Some(wall));
         let endpoint = endpoint.map_err(|e| format!("home is not made: {e}"))?;
-        Ok(Self { endpoint: Some(endpoint), gateway, link: None, random: SeededRandom(Rng::new(seed)) })
+        Ok(Self {
+            endpoint: Some(endpoint),
+            gateway,
+            link: None,
+            random: SeededRandom(Rng::new(seed)),
+            cut: false,
+            copy: None,
+        })
     }
 
     /// Kills and starts it again.
     pub fn restart(&mut self, now: Instant, wall: Wall) -> Result<(), String> {
         let vault = self.endpoint.take().map(Endpoint::into_vault).ok_or("no home")?;
-        let endpoint = Endpoint::open(vault.restarted(), now, Some(wall));
+        self.open(vault.restarted(), now, wall)
+    }
+
+    /// Starts it over this home.
+    pub fn open(&mut self, vault: RamVault, now: Instant, wall: Wall) -> Result<(), String> {
+        self.cut = false;
+        let endpoint = Endpoint::open(vault, now, Some(wall));
         self.endpoint = Some(endpoint.map_err(|e| format!("home does not open: {e}"))?);
         self.link = None;
         Ok(())

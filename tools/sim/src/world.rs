@@ -3,10 +3,12 @@
 use crate::broker::Broker;
 use crate::mission::Mission;
 use crate::outcome::{Outcome, Sent, Verdict};
-use crate::plan::{Fault, Plan, Write};
-use crate::stations::{GatewayStation, MemberStation, RADIO, stream};
+use crate::plan::{Fault, Plan, Topology, Write};
+use crate::rooms::{JOIN_AGAIN, RoomAct, RoomBook};
+use crate::stations::{FIRST_CONNECTION, GatewayStation, MemberStation, stream};
 use picket_channel::{Channel, Config as ChannelConfig};
-use picket_endpoint::{Content, Draft, Event, LinkConfig, State};
+use picket_endpoint::testing::Crash;
+use picket_endpoint::{Content, Draft, Event, LinkConfig, RoomEvent, State};
 use picket_link::Duplex;
 use picket_node::{Input, LinkId, Output};
 use picket_store::Ticket;
@@ -31,13 +33,21 @@ enum Wire {
     Synced { gateway: usize, life: u32, ticket: Ticket, begun: usize },
 }
 
+/// A channel, and who is on it.
+struct Radio {
+    channel: Channel,
+    gateways: Vec<usize>,
+}
+
 /// A run in progress.
 pub struct World {
     now: Instant,
     plan: Plan,
     gateways: Vec<GatewayStation>,
     members: Vec<MemberStation>,
-    radio: Channel,
+    radios: Vec<Radio>,
+    mission: Mission,
+    room: RoomBook,
     broker: Broker,
     wires: BTreeMap<(Instant, u64), Wire>,
     next: u64,
@@ -52,12 +62,9 @@ impl World {
     pub fn new(mut plan: Plan) -> Result<Self, String> {
         let now = Instant::ZERO + Duration::from_millis(1);
         let mission = Mission::new(plan.seed, START_UNIX, plan.gateways, plan.members)?;
-        let mut config = ChannelConfig::new(plan.air_bps).stations(plan.gateways);
-        if plan.half_duplex {
-            config = config.half(TURN_ROUND);
-        }
         plan.faults.sort_by_key(|(at, _)| *at);
         plan.writes.sort_by_key(|(at, _)| *at);
+        plan.acts.sort_by_key(|(at, _)| *at);
         let gateways = mission.gateways.iter().map(GatewayStation::new).collect::<Result<Vec<_>, _>>()?;
         let members = mission.members.iter().enumerate().map(|(n, device)| {
             MemberStation::new(device, now, wall(now), n % plan.gateways, plan.seed ^ (n as u64 + 1) << 8)
@@ -66,7 +73,9 @@ impl World {
             now,
             gateways,
             members: members.collect::<Result<Vec<_>, _>>()?,
-            radio: Channel::new(config, plan.seed),
+            radios: radios(&plan),
+            room: RoomBook::new(mission.members.iter().map(|d| d.index).collect()),
+            mission,
             broker: Broker::default(),
             wires: BTreeMap::new(),
             next: 0,
@@ -104,7 +113,9 @@ impl World {
         }
         self.outcome.ended = self.now;
         self.outcome.left = (0..self.gateways.len()).flat_map(|n| self.held(n)).collect();
-        self.outcome.on_air = (0..self.gateways.len()).map(|n| self.radio.counters(n).sent).sum();
+        let sent = |r: &Radio| (0..r.gateways.len()).map(|n| r.channel.counters(n).sent).sum::<u64>();
+        self.outcome.on_air = self.radios.iter().map(sent).sum();
+        self.room.close(&self.members, &mut self.outcome);
         Ok(self.outcome)
     }
 
@@ -123,23 +134,29 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.plan.writes.is_empty() && self.plan.faults.is_empty() && self.outcome.verdict() == Verdict::Kept
+        let done = self.plan.writes.is_empty() && self.plan.faults.is_empty() && self.plan.acts.is_empty();
+        done && self.outcome.verdict() == Verdict::Kept && self.room.missing(&self.members).is_empty()
     }
 
     fn next_wake(&self) -> Option<Instant> {
         let gateways = self.gateways.iter().filter_map(GatewayStation::next_wake).min();
         let members = self.members.iter().filter_map(|m| m.endpoint.as_ref()?.next_wake()).min();
         let wires = self.wires.keys().next().map(|(at, _)| *at);
-        let plan = [self.plan.faults.first().map(|f| f.0), self.plan.writes.first().map(|w| w.0)];
-        let others = [gateways, members, wires, self.radio.next_wake(), self.broker.next_wake()];
+        let faults = self.plan.faults.first().map(|f| f.0);
+        let plan = [faults, self.plan.writes.first().map(|w| w.0), self.plan.acts.first().map(|a| a.0)];
+        let radios = self.radios.iter().filter_map(|r| r.channel.next_wake()).min();
+        let others = [gateways, members, wires, radios, self.broker.next_wake()];
         others.into_iter().chain(plan).flatten().min()
     }
 
     /// Carries everything that is due at `now` to its station.
     fn deliver(&mut self) {
         let now = self.now;
-        for delivery in self.radio.poll(now) {
-            self.gateways[delivery.to].tell(now, Input::Received(RADIO, &delivery.bytes));
+        for (link, radio) in self.radios.iter_mut().enumerate() {
+            for delivery in radio.channel.poll(now) {
+                let to = radio.gateways[delivery.to];
+                self.gateways[to].tell(now, Input::Received(LinkId(link as u32), &delivery.bytes));
+            }
         }
         while let Some((gateway, told)) = self.broker.poll(now) {
             self.gateways[gateway].tell(now, told.input());
@@ -185,6 +202,7 @@ impl World {
         }
         for member in 0..self.members.len() {
             self.drain_member(member);
+            self.room.look(self.now, member, &self.members);
         }
     }
 
@@ -197,9 +215,12 @@ impl World {
     fn carry_out(&mut self, n: usize, output: Output) {
         let now = self.now;
         match output {
-            Output::Transmit(RADIO, bytes) => {
-                self.radio.transmit(now, n, &bytes);
-                self.gateways[n].tell(now, Input::Sent(RADIO));
+            Output::Transmit(link, bytes) if link.0 < FIRST_CONNECTION => {
+                let radio = &mut self.radios[link.0 as usize];
+                if let Some(at) = radio.gateways.iter().position(|g| *g == n) {
+                    radio.channel.transmit(now, at, &bytes);
+                }
+                self.gateways[n].tell(now, Input::Sent(link));
             }
             Output::Transmit(link, bytes) => {
                 let member = self.members.iter().position(|m| m.gateway == n && m.link == Some(link));
@@ -222,8 +243,7 @@ impl World {
             Output::Recall(_) => {}
             Output::RecordAirtime(_) => self.gateways[n].tell(now, Input::AirtimeRecorded(true)),
             Output::Settle(_, delivery) => self.broker.settle(n, delivery),
-            // Nobody signs objects in this world.
-            Output::Object(_) => {}
+            Output::Object(object) => self.gateways[n].object(now, object),
             Output::Report(_) => {}
         }
     }
@@ -246,8 +266,16 @@ impl World {
 
     fn member_event(&mut self, n: usize, event: Event) {
         match event {
-            Event::State { id, state, .. } => self.state(id, state),
+            // It lost power with this on its lips.
+            Event::Received { .. } if self.members[n].endpoint.as_ref().is_some_and(|e| e.failed()) => {}
+            Event::State { id, state, .. } => self.state(n, id, state),
             Event::Received { id } => self.shown(n, id),
+            Event::CannotOpen { .. } | Event::PeerRenewed { .. } | Event::HomeRolledBack if self.plan.restores => {}
+            Event::Failed if self.members[n].cut => {}
+            Event::Rekeyed { .. } | Event::Revoked if self.plan.revokes => {}
+            Event::Room { event: RoomEvent::Alarm { forged: true, .. }, .. } => {
+                self.outcome.faults.push(format!("m{n} believes that somebody forged, and nobody did"));
+            }
             Event::CannotOpen { id, .. } => self.outcome.faults.push(format!("m{n} cannot open {id}")),
             Event::ReceivedLate { id, .. } => self.outcome.faults.push(format!("{id} arrived too late")),
             Event::PeerRenewed { from } => self.outcome.faults.push(format!("m{n} is told that {from:?} recovered")),
@@ -260,7 +288,10 @@ impl World {
         }
     }
 
-    fn state(&mut self, id: MessageId, state: State) {
+    fn state(&mut self, n: usize, id: MessageId, state: State) {
+        if self.room.is_ours(self.now, &mut self.members[n], id) {
+            return;
+        }
         match self.outcome.sent.get_mut(&id) {
             Some(sent) => sent.states.push(state),
             None => self.outcome.faults.push(format!("state of {id}, which nobody sent")),
@@ -269,6 +300,9 @@ impl World {
 
     fn shown(&mut self, n: usize, id: MessageId) {
         let now = self.now;
+        if let Some(wrong) = self.room.shown(now, n, id, &mut self.members) {
+            return self.outcome.faults.extend(wrong);
+        }
         let body = self.members[n].endpoint.as_mut().map(|e| e.body(now, id));
         let Some(sent) = self.outcome.sent.get_mut(&id) else {
             return self.outcome.faults.push(format!("m{n} was shown {id}, which nobody sent"));
@@ -290,7 +324,40 @@ impl World {
             let (_, write) = self.plan.writes.remove(0);
             self.write(&write)?;
         }
+        while self.plan.acts.first().is_some_and(|(at, _)| *at <= self.now) {
+            let (_, act) = self.plan.acts.remove(0);
+            self.act(act)?;
+            self.settle();
+        }
+        self.restart_cut()
+    }
+
+    fn act(&mut self, act: RoomAct) -> Result<(), String> {
+        let now = self.now;
+        if let RoomAct::Revoke(member, gateway) = act {
+            let object = self.mission.revoke(member)?;
+            self.room.revoked(member);
+            self.gateways[gateway].object(now, object);
+        } else if self.room.act(now, act, &mut self.members) && now + JOIN_AGAIN < self.plan.end {
+            self.plan.acts.push((now + JOIN_AGAIN, act));
+            self.plan.acts.sort_by_key(|(at, _)| *at);
+        }
         Ok(())
+    }
+
+    /// Whoever lost power at a write starts again.
+    fn restart_cut(&mut self) -> Result<(), String> {
+        for n in 0..self.members.len() {
+            if self.members[n].cut && self.members[n].endpoint.as_ref().is_some_and(|e| e.failed()) {
+                self.fault(Fault::RestartMember(n))?;
+                self.settle();
+            }
+        }
+        Ok(())
+    }
+
+    fn each_radio(&mut self, act: impl Fn(&mut Channel)) {
+        self.radios.iter_mut().for_each(|r| act(&mut r.channel));
     }
 
     fn write(&mut self, write: &Write) -> Result<(), String> {
@@ -324,9 +391,9 @@ impl World {
     fn fault(&mut self, fault: Fault) -> Result<(), String> {
         let now = self.now;
         match fault {
-            Fault::RadioOutage(on) => self.radio.set_outage(now, on),
-            Fault::RadioNoise(ber) => self.radio.set_ber(now, ber),
-            Fault::RadioBursts(burst) => self.radio.set_burst(now, burst),
+            Fault::RadioOutage(on) => self.each_radio(|r| r.set_outage(now, on)),
+            Fault::RadioNoise(ber) => self.each_radio(|r| r.set_ber(now, ber)),
+            Fault::RadioBursts(burst) => self.each_radio(|r| r.set_burst(now, burst)),
             Fault::UplinkCut(n, cut) => self.cut_uplink(n, cut),
             Fault::KillGateway(n) => self.kill(n, Cut::Kept),
             Fault::PowerCut(n) => self.kill(n, Cut::Torn),
@@ -334,7 +401,30 @@ impl World {
             Fault::RestartMember(n) => {
                 self.leave(n);
                 self.members[n].restart(now, wall(now))?;
+                let wrong = self.room.caught_up(now, n, &mut self.members);
+                self.outcome.faults.extend(wrong);
                 self.members[n].tell(now, picket_endpoint::Input::Via(stream()));
+                self.attach(n);
+            }
+            Fault::CutMember(n, after, done) => {
+                let member = &mut self.members[n];
+                let vault = member.endpoint.as_mut().ok_or("no endpoint")?.vault_mut();
+                vault.crash_at(Some(Crash { at: vault.commits() + after, done }));
+                member.cut = true;
+            }
+            Fault::CopyMember(n) => {
+                let vault = self.members[n].endpoint.as_mut().ok_or("no endpoint")?.vault_mut();
+                self.members[n].copy = Some(vault.clone().restarted());
+                self.room.copied(n);
+            }
+            Fault::RestoreMember(n) => {
+                self.outcome.faults.extend(self.room.collect(&self.members));
+                let Some(vault) = self.members[n].copy.clone() else { return Ok(()) };
+                self.leave(n);
+                self.members[n].open(vault, now, wall(now))?;
+                self.room.restored(now, n);
+                self.members[n].tell(now, picket_endpoint::Input::Via(stream()));
+                self.members[n].link = None;
                 self.attach(n);
             }
             Fault::Move(n, gateway) => {
@@ -374,7 +464,11 @@ impl World {
         self.next += 1;
         self.gateways[n].kill(cut, self.plan.seed ^ self.next);
         self.broker.disconnect(n);
-        self.radio.abort(now, n);
+        for radio in &mut self.radios {
+            if let Some(at) = radio.gateways.iter().position(|g| *g == n) {
+                radio.channel.abort(now, at);
+            }
+        }
         for member in &mut self.members {
             if member.gateway == n && member.link.take().is_some() {
                 member.tell(now, picket_endpoint::Input::LinkDown);
@@ -394,7 +488,9 @@ impl World {
             duplex: if self.plan.half_duplex { Duplex::Half } else { Duplex::Full },
             turn_round: if self.plan.half_duplex { TURN_ROUND } else { Duration::ZERO },
         };
-        self.gateways[n].start(now, wall(now), radio)?;
+        let on = self.radios.iter().enumerate().filter(|(_, r)| r.gateways.contains(&n));
+        let links: Vec<LinkId> = on.map(|(link, _)| LinkId(link as u32)).collect();
+        self.gateways[n].start(now, wall(now), &links, &radio)?;
         self.connect_uplink(n);
         for member in 0..self.members.len() {
             if self.members[member].gateway == n {
@@ -429,6 +525,22 @@ impl World {
         self.next += 1;
         self.wires.insert((self.now + after, self.next), wire);
     }
+}
+
+fn radios(plan: &Plan) -> Vec<Radio> {
+    let all: Vec<usize> = (0..plan.gateways).collect();
+    let groups: Vec<Vec<usize>> = match plan.topology {
+        Topology::Shared => vec![all],
+        Topology::Ring => all.iter().map(|n| vec![*n, (n + 1) % plan.gateways]).collect(),
+    };
+    let radio = |(n, gateways): (usize, Vec<usize>)| {
+        let mut config = ChannelConfig::new(plan.air_bps).stations(gateways.len());
+        if plan.half_duplex {
+            config = config.half(TURN_ROUND);
+        }
+        Radio { channel: Channel::new(config, plan.seed ^ (n as u64) << 32), gateways }
+    };
+    groups.into_iter().enumerate().map(radio).collect()
 }
 
 fn wall(now: Instant) -> Wall {

@@ -77,6 +77,7 @@ impl<V: Vault> Endpoint<V> {
         self.drop_held_of_gone(now)?;
         let ids: Vec<RoomId> = self.rooms.all.keys().copied().collect();
         ids.into_iter().try_for_each(|id| self.follow_seats(now, id, random))?;
+        self.listen_again(now)?;
         (self.rooms.upto, self.rooms.retry) = (self.upto(), Instant::ZERO);
         Ok(())
     }

@@ -306,6 +306,8 @@ impl<V: Vault> Endpoint<V> {
     pub(super) fn forget_room(&mut self, now: Instant, id: RoomId, mut batch: Batch) -> Result<(), VaultError> {
         let Some(room) = self.rooms.all.get(&id) else { return Ok(()) };
         let index = room.state.index;
+        // First of all: cut off after it, we are in the room still, and listen again.
+        self.listen_but(now, Some(id))?;
         batch.remove(keys::room(id));
         for key in self.home.scan(&keys::room_chains(index))? {
             batch.remove(key);
@@ -315,7 +317,18 @@ impl<V: Vault> Endpoint<V> {
         self.rooms.all.remove(&id);
         self.rooms.senders.remove(&id);
         self.rooms.lapsed.remove(&id);
-        match self.listen_to_rooms(now) {
+        Ok(())
+    }
+
+    /// The word of listening is a write of its own: after a power cut between the two it follows the rooms again.
+    pub(super) fn listen_again(&mut self, now: Instant) -> Result<(), VaultError> {
+        if self.rooms.all.is_empty() { Ok(()) } else { self.listen_but(now, None) }
+    }
+
+    fn listen_but(&mut self, now: Instant, left: Option<RoomId>) -> Result<(), VaultError> {
+        let joined = self.rooms.all.values().filter(|r| r.record.joined && Some(r.state.id) != left);
+        let joined: Vec<Index> = joined.map(|r| r.state.index).collect();
+        match self.listen(now, &joined) {
             Ok(()) | Err(crate::listen::ListenError::Rooms(_) | crate::listen::ListenError::Exhausted) => Ok(()),
             Err(crate::listen::ListenError::Vault(e)) => Err(e),
         }

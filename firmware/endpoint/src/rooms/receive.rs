@@ -6,7 +6,10 @@ use crate::batch::Batch;
 use crate::endpoint::Endpoint;
 use crate::io::{Event, Random};
 use crate::keys;
-use crate::limits::{FULL_RETRY, MAILBOX_BYTES_MAX, MAILBOX_MAX, NOT_YET_RETRY, ROOM_CHAINS_MAX, ROOM_KEY_RETRY};
+use crate::limits::{
+    FULL_RETRY, MAILBOX_BYTES_MAX, MAILBOX_MAX, NOT_YET_RETRY, ROOM_CHAINS_MAX, ROOM_KEY_RETRY, ROOM_RETRY_MAX,
+    ROOM_TRIES,
+};
 use crate::message::{Content, Trust};
 use crate::receive::{Answer, remaining};
 use crate::records::{InRecord, Kept, encode, encode_content};
@@ -108,9 +111,12 @@ impl<V: Vault> Endpoint<V> {
         }
     }
 
-    /// The gateway keeps it a while; then it is dropped and counted.
-    fn room_wait(&mut self, envelope: &Envelope<'_>, retry: Duration) -> Answer {
-        if self.wait_for_key(envelope) {
+    /// The gateway keeps it a while, twice as long each time: what it lacks comes from another member, who may be out of
+    /// reach. Then it is dropped and counted.
+    fn room_wait(&mut self, envelope: &Envelope<'_>, first: Duration) -> Answer {
+        let tries = self.tries(envelope);
+        if tries <= ROOM_TRIES {
+            let retry = first.times(1 << (tries - 1)).min(ROOM_RETRY_MAX);
             return Answer::Refused(RefuseReason::RateLimited, retry);
         }
         self.counters.rooms_refused += 1;

@@ -310,3 +310,20 @@ fn what_everybody_has_goes_first_when_room_is_needed() {
     relay.drop(ParcelKey(0));
     assert_eq!((relay.idle_room_parcel(), relay.parcels()), (None, 0));
 }
+
+// L-55.6-2: a listener moves to the gateway from which we have it.
+#[test]
+fn nothing_goes_back_to_the_gateway_it_came_from() {
+    let mut world = World::new();
+    world.sent.push(1);
+    // Members 0 and 4 are here; member 1, who sent it, is at gateway 1.
+    world.take(0, 0, gateway(1));
+    let to = |world: &World| world.relays[0].branches(ParcelKey(0)).map(|b| b.to).collect::<Vec<_>>();
+    assert_eq!(to(&world), [Index(1), Index(5)]);
+    world.attach(0, 1);
+    while world.tell(0) {}
+    assert_eq!(to(&world), [Index(5)], "gateway 1 has it");
+    world.attach(4, 2);
+    while world.tell(0) {}
+    assert_eq!(to(&world), [gateway(2)], "that one may not");
+}

@@ -225,6 +225,47 @@ fn a_member_who_missed_the_keys_asks_for_them() {
     assert_eq!(net.texts(B), [said("under new keys", Trust::Signed)]);
 }
 
+/// After lost state everybody is told a fresh prekey. One for all who are told in one transaction.
+#[test]
+fn a_change_told_to_several_after_lost_state_is_answered_by_all() {
+    let mut net = Net::new(17);
+    net.room(&[A, B, C, D]);
+    net.with(A, |e, now, _| e.distrust(now)).unwrap();
+    net.with(A, |e, now, random| e.room_promote(now, "ops", "bravo", random)).unwrap();
+    net.settle();
+    // Sealed to what alpha announced.
+    for at in [B, C, D] {
+        let words = crate::Draft {
+            to: "alpha".into(),
+            precedence: Precedence::Routine,
+            ttl: None,
+            burn: None,
+            content: Content::Text(format!("from {at}")),
+        };
+        net.with(at, |e, now, random| e.compose(now, words, random)).unwrap();
+    }
+    net.settle();
+    assert_eq!(net.texts(A).len(), 3);
+}
+
+/// The keys are hours behind the message, which waits for them.
+#[test]
+fn a_message_waits_for_hours_for_keys_that_are_late() {
+    let mut net = Net::new(18);
+    net.room(&[A, B, C]);
+    net.with(A, |e, now, random| e.room_remove(now, "ops", "charlie", random)).unwrap();
+    let keys = core::mem::take(&mut net.air);
+    net.say(A, "under new keys", true).unwrap();
+    let message = core::mem::take(&mut net.air).into_iter().find(|(to, _)| *to == B).unwrap().1;
+    for _ in 0..crate::limits::ROOM_TRIES {
+        assert!(!net.hand(B, &message));
+    }
+    net.air = keys;
+    net.settle();
+    assert!(net.hand(B, &message));
+    assert_eq!(net.texts(B), [said("under new keys", Trust::Signed)]);
+}
+
 #[test]
 fn two_states_of_one_version_by_one_moderator_raise_an_alarm() {
     let mut net = Net::new(15);
@@ -250,4 +291,86 @@ fn kinds_of_stations_that_read_no_rooms_are_not_invited() {
     let invited = net.with(A, |e, now, random| e.room_invite(now, "ops", "nobody", random));
     assert_eq!(invited, Err(RoomError::Member { name: "nobody".into() }));
     assert!(net.devices[A].roster().stations().all(|s| s.kind == Kind::Member));
+}
+
+/// Bravo's state is overruled, and charlie never hears of it: what bravo says from then on is under the keys that stand.
+#[test]
+fn whoever_was_overruled_goes_on_under_the_keys_that_stand() {
+    let mut net = Net::new(19);
+    net.room(&[A, B, C, D]);
+    net.with(A, |e, now, random| e.room_promote(now, "ops", "bravo", random)).unwrap();
+    net.settle();
+    for by in [A, B] {
+        net.with(by, |e, now, random| e.room_remove(now, "ops", "delta", random)).unwrap();
+    }
+    net.say(B, "under keys of bravo's", true).unwrap();
+    let from = |bytes: &[u8]| Envelope::parse(bytes).unwrap().header().source;
+    let bravo = net.mission.indices[B];
+    net.air.retain(|(to, bytes)| *to != C || from(bytes) != bravo);
+    net.settle();
+    net.say(B, "under alpha's", true).unwrap();
+    net.settle();
+    assert_eq!(net.texts(C), [said("under alpha's", Trust::Signed)]);
+    assert_eq!(net.texts(A).len(), 2);
+}
+
+/// An insider has the keys, but not bravo's signature: nothing it says about bravo's messages confirms or denies them.
+#[test]
+fn an_attestation_that_is_not_signed_says_nothing() {
+    let mut net = Net::new(20);
+    net.room(&[A, B, C]);
+    net.say(B, "by bravo", false).unwrap();
+    net.settle();
+    let (place, digest) = net.devices[A].rooms.notes.values().map(|n| (*n, n.digest)).next().unwrap();
+    let room = net.devices[C].rooms.all.values().next().unwrap().clone();
+    let id = room.chain(net.devices[C].home.mission(), net.mission.indices[B], (place.generation, place.epoch, [9; 8]));
+    for digest in [digest, [7; 8]] {
+        let mut chain = picket_seal::room::RoomSender::begin(&net.secret(C), id).unwrap();
+        let digests = [digest];
+        let other = Some((place.generation, place.epoch, place.incarnation));
+        let attest = picket_seal::room::Attest { other, first: place.counter, digests: &digests };
+        let mut buffer = [0; picket_seal::room::Attest::LEN_MAX];
+        let bytes = attest.encode(0, &mut buffer).unwrap();
+        let lifetime = picket_wire::Lifetime::floor(3_600);
+        let content = picket_seal::Content::new(lifetime, Some(60), picket_seal::Body::Attest { bytes });
+        let class = picket_wire::envelope::Class::Room;
+        let route = picket_seal::Route { class, precedence: Precedence::Routine, hop_limit: 8, lifetime };
+        let mut out = vec![0; 1_000];
+        let sealed = chain.seal(&route, &content, None, picket_roster::Padding::Off, &mut out).unwrap();
+        net.hand(A, sealed.envelope);
+    }
+    assert_eq!(net.texts(A), [said("by bravo", Trust::Member)]);
+    assert_eq!(net.devices[A].counters.refused_kind, 2);
+}
+
+/// The power goes at each write of joining and of leaving: what is listened to follows the rooms.
+#[test]
+fn a_power_cut_between_a_room_and_its_word_of_listening_is_made_good() {
+    let mut apart = 0;
+    for (joins, after, done) in
+        [true, false].into_iter().flat_map(|j| (0..3).flat_map(move |n| [(j, n, false), (j, n, true)]))
+    {
+        let mut net = Net::new(21);
+        net.create(A, false);
+        net.invite(A, B);
+        net.settle();
+        if !joins {
+            net.join(B);
+        }
+        let at = net.devices[B].vault_mut().commits() + after;
+        net.devices[B].vault_mut().crash_at(Some(Crash { at, done }));
+        let _cut = net.with(B, |e, now, random| match joins {
+            true => e.room_join(now, "ops", random),
+            false => e.room_leave(now, "ops", random),
+        });
+        let vault = net.devices[B].vault_mut().clone().restarted();
+        let rooms =
+            |e: &Endpoint<RamVault>| e.rooms().into_iter().filter(|r| r.joined).map(|r| r.index).collect::<Vec<_>>();
+        let mut cut = Endpoint::open(vault.clone(), net.now, wall(net.now)).unwrap();
+        apart += usize::from(cut.listening().unwrap() != rooms(&cut));
+        net.reopen(B, vault);
+        let listened = net.devices[B].listening().unwrap();
+        assert_eq!(listened, rooms(&net.devices[B]), "joins {joins}, after {after}, done {done}");
+    }
+    assert!(apart >= 2, "the cut between the two was among them: {apart}");
 }
