@@ -75,11 +75,11 @@ pub struct DeviceNewArgs {
 /// Arguments of `device extend`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Makes keys for the epochs (days) that follow, and H/NAME.extend, the request with their public halves;
-the private halves stay in the home. With --to it goes sealed, as a file, to the member who runs the
-authority, who saves it (`picket read ID --output FILE`) and runs `picket mission extend`. The roster that
-lists the keys comes by itself over any gateway, or by `picket roster import`; until then the same request
-is made again.
+Makes keys for the epochs (days) that follow, and H/NAME.extend, the request with their public
+halves; the private halves stay in the home. With --to it goes sealed, as a file, to the member
+who runs the authority, who saves it (`picket read ID --output PATH`) and runs `picket mission
+extend`. The roster that lists the keys comes by itself over any gateway, or by `picket roster
+import`; until then the same request is made again.
 
 Examples:
   picket device extend --home ./m/alpha --to hq
