@@ -267,7 +267,7 @@ impl World {
     fn member_event(&mut self, n: usize, event: Event) {
         match event {
             // It lost power with this on its lips.
-            Event::Received { .. } if self.members[n].endpoint.as_ref().is_some_and(|e| e.failed()) => {}
+            Event::Received { .. } if self.has_failed(n) => {}
             Event::State { id, state, .. } => self.state(n, id, state),
             Event::Received { id } => self.shown(n, id),
             Event::CannotOpen { .. } | Event::PeerRenewed { .. } | Event::HomeRolledBack if self.plan.restores => {}
@@ -292,10 +292,17 @@ impl World {
         if self.room.is_ours(self.now, &mut self.members[n], id) {
             return;
         }
+        // A device without power cannot be asked whether that was its room's.
+        let failed = self.has_failed(n);
         match self.outcome.sent.get_mut(&id) {
             Some(sent) => sent.states.push(state),
+            None if failed => {}
             None => self.outcome.faults.push(format!("state of {id}, which nobody sent")),
         }
+    }
+
+    fn has_failed(&self, n: usize) -> bool {
+        self.members[n].endpoint.as_ref().is_some_and(|e| e.failed())
     }
 
     fn shown(&mut self, n: usize, id: MessageId) {
