@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -92,4 +93,87 @@ fn what_cannot_be_is_refused_with_the_next_step() {
         assert_eq!(code, 2, "{args:?}: {err}");
         assert!(err.contains(says), "{args:?}: {err}");
     }
+}
+
+/// Runs a command of alpha's again and again from the same home, each time killed a little later, until it
+/// ends by itself. `seen` says afterwards whether it had taken effect, and checks the rest; both must be seen.
+fn killed_at_any_moment(bench: &Bench, args: &[&str], seen: impl Fn() -> bool) {
+    let (home, model) = (bench.path("m/alpha"), bench.path("model"));
+    let copy = |from: &str, to: &str| {
+        let _ = std::fs::remove_dir_all(to);
+        assert!(Command::new("cp").args(["-a", from, to]).status().unwrap().success());
+    };
+    copy(&home, &model);
+    let began = Instant::now();
+    assert_eq!(bench.alpha(args).0, 0);
+    let uncut = began.elapsed();
+    let (mut before, mut after) = (0, 0);
+    // Ever later, until it ends by itself: however fast the machine is, and becomes.
+    for round in 0.. {
+        copy(&model, &home);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_picket"));
+        command.args(args).args(["--home", &home]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // Closer together at first: most of a command's time it waits for a gateway.
+        let end = Instant::now() + uncut * (round * round) / 144;
+        while Instant::now() < end && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let ended = child.try_wait().unwrap().is_some();
+        let _ = child.kill(); // it may have ended meanwhile
+        child.wait().unwrap();
+        if seen() {
+            after += 1
+        } else {
+            before += 1
+        }
+        if ended {
+            break;
+        }
+    }
+    assert!(before > 0 && after > 0, "both were seen: {before} before, {after} after");
+}
+
+#[test]
+fn killed_at_any_moment_a_room_is_as_before_or_as_after_a_change() {
+    let bench = Bench::new();
+    assert_eq!(bench.alpha(&["room", "create", "ops"]).0, 0);
+    assert_eq!(bench.alpha(&["send", "--room", "ops", "first"]).0, 0);
+    killed_at_any_moment(&bench, &["room", "invite", "ops", "bravo"], || {
+        let names = |rooms: &[Value]| -> Vec<String> {
+            assert_eq!(rooms.len(), 1, "the room is there, once");
+            let members = rooms[0]["members"].as_array().unwrap();
+            members.iter().map(|m| m["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let (code, rooms, err) = bench.alpha(&["room", "list"]);
+        assert_eq!(code, 0, "{err}");
+        let invited = names(&rooms).contains(&"bravo".to_owned());
+        // Whatever it was, the same command leads to the same end, and the room goes on.
+        if !invited {
+            assert_eq!(bench.alpha(&["room", "invite", "ops", "bravo"]).0, 0);
+        }
+        assert_eq!(names(&bench.alpha(&["room", "list"]).1), ["alpha", "bravo"]);
+        assert_eq!(bench.alpha(&["send", "--room", "ops", "second"]).0, 0);
+        let (code, sent, err) = bench.alpha(&["sent"]);
+        assert_eq!((code, sent.len()), (0, 2), "nothing is lost, nothing twice: {err}");
+        invited
+    });
+}
+
+#[test]
+fn killed_at_any_moment_of_an_import_the_roster_before_or_the_new_one_is_in_force() {
+    let bench = Bench::new();
+    let made = ["device", "new", "delta", "--kind", "member", "--home", &bench.path("delta"), "--unprotected"];
+    assert!(picket(&made).status.success());
+    let enrolled = picket(&["mission", "enrol", &bench.path("m"), &bench.path("delta/request")]);
+    assert!(enrolled.status.success(), "{enrolled:?}");
+    let roster = bench.path("m/roster");
+    killed_at_any_moment(&bench, &["roster", "import", &roster], || {
+        let (code, rows, err) = bench.alpha(&["verify"]);
+        assert_eq!(code, 0, "{err}");
+        let new = rows.iter().any(|r| r["name"] == "delta" || r["member"] == "delta");
+        let (code, again, err) = bench.alpha(&["roster", "import", &roster]);
+        assert_eq!((code, &again[0]["changed"]), (0, &(!new).into()), "{err}");
+        new
+    });
 }
