@@ -115,7 +115,7 @@ fn killed_at_any_moment(bench: &Bench, args: &[&str], seen: impl Fn() -> bool) {
         command.args(args).args(["--home", &home]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         // Closer together at first: most of a command's time it waits for a gateway.
-        let end = Instant::now() + uncut * (round * round) / 144;
+        let end = Instant::now() + uncut * (round * round) / 49;
         while Instant::now() < end && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_micros(100));
         }
