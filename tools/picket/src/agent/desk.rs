@@ -15,7 +15,7 @@ use crate::vault::{self, HomeVault};
 use crate::via::Via;
 use picket_endpoint::{Draft, Endpoint, Event, Input, OpenError, Output};
 use picket_node::gate::Emcon;
-use picket_safe::stack;
+use picket_safe::{locked, stack};
 use picket_shell::clock::Clock;
 use picket_wire::MessageId;
 use picket_wire::time::{Duration, Instant};
@@ -48,6 +48,8 @@ pub struct Desk {
     /// Everything the gateway held at the attachment is in the mailbox.
     drained: bool,
     few: extend::Few,
+    /// It was said that keys may lie in memory that is swapped.
+    swappable: bool,
 }
 
 impl Desk {
@@ -79,6 +81,7 @@ impl Desk {
             sending: false,
             drained: false,
             few: extend::Few::default(),
+            swappable: locked::warning().is_some(),
         })
     }
 
@@ -106,6 +109,11 @@ impl Desk {
     }
 
     fn look_at_the_clock(&mut self) {
+        // A mailbox that grew may have filled the locked heap since the home was opened.
+        if let Some(warning) = locked::warning().filter(|_| !self.swappable) {
+            self.swappable = true;
+            self.note(warning.to_owned());
+        }
         let wall = self.clock.wall();
         self.handle(Input::Wall(wall));
         if let Some(words) = self.few.words(&mut self.endpoint, self.clock.now()) {

@@ -53,9 +53,6 @@ impl Session {
     /// # Errors
     /// [`Exit::Damaged`], usage when other ways are in use, internal when the holder does not answer.
     pub async fn open(home: &Home, via: &[Via], out: &Output) -> Result<Self, Failure> {
-        if let Some(warning) = picket_safe::locked::warning() {
-            out.warn(warning);
-        }
         let end = Instant::now() + limits::HOLDER_WAIT;
         let via: Vec<Via> = via.iter().cloned().map(Via::absolute).collect();
         loop {
@@ -139,6 +136,10 @@ impl Session {
             out.warn(&why);
         }
         let desk = Desk::open(state, opened.damage.as_ref(), Clock::new(crate::runtime::TRUST), emcon)?;
+        // Not before: only what a whole home takes shows whether the locked memory is enough.
+        if let Some(warning) = picket_safe::locked::warning() {
+            out.warn(warning);
+        }
         let (commands, inbox) = mpsc::channel(limits::REQUESTS);
         let (sender, replies) = mpsc::channel(limits::REPLIES);
         let folder = Folder::open(home.path())?;
